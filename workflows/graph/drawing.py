@@ -1,0 +1,148 @@
+"""A workflow as a picture in text: Mermaid, Graphviz, or boxes for the terminal.
+
+Names come from people, so each form escapes what its own syntax (or a terminal) would act on. A graph with
+faults is drawn as it stands, so that its faults can be seen.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from graphlib import CycleError
+from typing import Any
+
+from workflows.graph.checks import topological_order
+from workflows.graph.nodes import Node
+from workflows.graph.workflow import Workflow
+
+MAX_FIELDS = 6
+TERMINAL_WIDTH = 78
+
+# What stands in a node's box, in this order; the rest is in the YAML.
+SHOWN_FIELDS = {
+    "dataset": ("name", "version"),
+    "split": ("source", "train", "val", "test"),
+    "augmentation": ("crop_min", "horizontal_flip", "rotate", "brightness", "saturation", "erase"),
+    "model": ("family", "size", "image_size", "square", "weights"),
+    "training": ("epochs", "batch", "optimizer", "learning_rate", "class_weighting", "device"),
+    "evaluation": ("splits",),
+    "explanation": ("methods", "images"),
+}
+
+
+def to_mermaid(workflow: Workflow) -> str:
+    """Draw the workflow as a Mermaid flowchart."""
+    aliases = _aliases(workflow)
+    lines = ["flowchart TD"]
+    for node in workflow.nodes:
+        label = "<br/>".join(_mermaid_text(part) for part in _label(node))
+        lines.append(f'    {aliases[node.id]}["{label}"]')
+    lines += [f"    {aliases[edge.source]} --> {aliases[edge.target]}" for edge in workflow.edges]
+    return "\n".join(lines) + "\n"
+
+
+def to_graphviz(workflow: Workflow) -> str:
+    """Draw the workflow in Graphviz' DOT language."""
+    lines = [
+        f"digraph {_quoted(_clean(workflow.name))} {{",
+        "    rankdir=TB;",
+        '    node [shape=box, style="rounded", fontname="sans-serif"];',
+    ]
+    for node in workflow.nodes:
+        label = r"\n".join(_escaped(part) for part in _label(node))
+        lines.append(f'    {_quoted(node.id)} [label="{label}"];')
+    lines += [f"    {_quoted(edge.source)} -> {_quoted(edge.target)};" for edge in workflow.edges]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def to_text(workflow: Workflow, reasons: bool = True, width: int = TERMINAL_WIDTH) -> str:
+    """Draw the workflow for a terminal: a box per node, and under each box why it is so.
+
+    Args:
+        reasons: whether to show them.
+        width: columns of the terminal.
+    """
+    order = _drawing_order(workflow)
+    linear = [(a.id, b.id) for a, b in zip(order, order[1:], strict=False)]
+    pairs = [(edge.source, edge.target) for edge in workflow.edges]
+    blocks = []
+    for node in order:
+        because = _because(workflow, node, width) if reasons else []
+        follows = any(source == node.id for source, _ in linear)
+        blocks += [*_box(node, width), *because, *(["    │"] if follows else [])]
+    others = [f"also: {source} -> {target}" for source, target in pairs if (source, target) not in linear]
+    gaps = [f"missing: {source} -> {target}" for source, target in linear if (source, target) not in pairs]
+    return "\n".join([*blocks, *others, *gaps]) + "\n"
+
+
+def _aliases(workflow: Workflow) -> dict[str, str]:
+    """Give every node a name that is no Mermaid keyword (`end`, `graph`) and holds no sign of its syntax."""
+    ids = [node.id for node in workflow.nodes]
+    ids += [end for edge in workflow.edges for end in (edge.source, edge.target)]
+    return {id_: f"node{index}" for index, id_ in enumerate(dict.fromkeys(ids), start=1)}
+
+
+def _drawing_order(workflow: Workflow) -> list[Node]:
+    nodes = {node.id: node for node in workflow.nodes}
+    pairs = [(e.source, e.target) for e in workflow.edges if e.source in nodes and e.target in nodes]
+    try:
+        return [nodes[id_] for id_ in topological_order(list(nodes), pairs)]
+    except CycleError:
+        return workflow.nodes
+
+
+def _label(node: Node) -> list[str]:
+    title = node.id if node.id == node.kind else f"{node.id} ({node.kind})"
+    return [title, *_facts(node)]
+
+
+def _facts(node: Node) -> list[str]:
+    """Put the settings that matter most into words, such as "image_size 224"."""
+    values = node.settings.model_dump()
+    if node.kind == "split" and values["source"] == "version":
+        return ["as stored with the data set"]
+    fields = SHOWN_FIELDS[node.kind]
+    return [f"{field} {_value(values[field])}" for field in fields if values[field] is not None][:MAX_FIELDS]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    """Drop control characters: a name must not move a terminal's cursor."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _mermaid_text(text: str) -> str:
+    """Write every sign that Mermaid or HTML could act on as Mermaid's own character code."""
+    return "".join(c if c.isalnum() or c in " ,.:_-()/%+" else f"#{ord(c)};" for c in text)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _quoted(text: str) -> str:
+    return f'"{_escaped(text)}"'
+
+
+def _box(node: Node, width: int) -> list[str]:
+    title, *facts = _label(node)
+    inner = width - 4
+    lines = [title[:inner], *textwrap.wrap(" · ".join(facts), inner)]
+    wide = max(map(len, lines))
+    body = [f"│ {line:<{wide}} │" for line in lines]
+    return [f"┌{'─' * (wide + 2)}┐", *body, f"└{'─' * (wide + 2)}┘"]
+
+
+def _because(workflow: Workflow, node: Node, width: int) -> list[str]:
+    lines = []
+    for reason in workflow.reasons:
+        if reason.node == node.id:
+            text = _clean(f"{reason.field} = {_value(reason.value)}: {reason.because}")
+            lines += textwrap.wrap(text, width, initial_indent="    │ ", subsequent_indent="    │   ")
+    return lines

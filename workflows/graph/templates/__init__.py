@@ -1,0 +1,41 @@
+"""Ready-made workflows, to start from by hand: each is a YAML file that says what it is for and its command."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from workflows.errors import WorkflowError
+from workflows.graph.checks import did_you_mean
+from workflows.graph.workflow import Workflow, loads
+
+SUFFIX = ".yaml"
+
+
+def list_templates() -> list[str]:
+    """Return the templates' names, sorted."""
+    return sorted(
+        entry.name.removesuffix(SUFFIX) for entry in files(__package__).iterdir() if entry.name.endswith(SUFFIX)
+    )
+
+
+def template_text(name: str) -> str:
+    """Return a template as it stands in its file, comments included.
+
+    Raises:
+        WorkflowError: no such template.
+    """
+    names = list_templates()
+    if name not in names:
+        near = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+        raise WorkflowError(f"There is no template {name!r}{near}.")
+    return (files(__package__) / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+
+
+def load_template(name: str, dataset: str | None = None) -> Workflow:
+    """Read a template, for a data set if one is named.
+
+    Raises:
+        WorkflowError: no such template.
+    """
+    workflow = loads(template_text(name), f"the template {name!r}")
+    return workflow.with_settings("dataset", name=dataset) if dataset else workflow

@@ -1,0 +1,85 @@
+"""Values for a node's settings, judged all at once and in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from workflows.graph.checks import did_you_mean, nearest
+from workflows.graph.fields import FieldDescription, describe_fields
+from workflows.graph.settings import NODE_KINDS, NodeSettings
+
+
+class FieldProblem(NamedTuple):
+    """One bad field: its path within the settings (empty for a rule over several fields) and what is wrong."""
+
+    path: str
+    words: str
+
+
+def read_settings(kind: str, values: Mapping[str, Any]) -> tuple[NodeSettings | None, list[FieldProblem]]:
+    """Validate plain `values` as the settings of a `kind` node.
+
+    Returns:
+        The settings and no problems, or None and every problem.
+    """
+    fields = {field.field: field for field in describe_fields(kind)}
+    values = {name: _text_of(fields.get(name), value) for name, value in values.items()}
+    problems = [
+        _not_a_switch(fields[name], value) for name, value in values.items() if name in fields and _has_bool(value)
+    ]
+    judged = {problem.path for problem in problems}
+    try:
+        settings = NODE_KINDS[kind].model_validate(values)
+    except ValidationError as error:
+        found = [_in_words(kind, fields, detail) for detail in error.errors()]
+        unique = dict.fromkeys(problem for problem in found if problem.path.partition("[")[0] not in judged)
+        return None, problems + list(unique)
+    return (None, problems) if problems else (settings, [])
+
+
+def shown(value: Any) -> str:
+    """Show a given value in a message: as JSON, on one line, shortened."""
+    if isinstance(value, tuple | set | frozenset):
+        value = list(value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _text_of(field: FieldDescription | None, value: Any) -> Any:
+    """Take a bare number as text where text is wanted: `device: 0`, or a data set named 2024."""
+    wants_text = field is not None and field.type in ("text", "pattern")
+    return str(value) if wants_text and isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _has_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _not_a_switch(field: FieldDescription, value: bool) -> FieldProblem:
+    """Refuse true and false, which would otherwise pass as the numbers 1 and 0: no field is a switch."""
+    return FieldProblem(field.field, f"expected {field.expected}, got {shown(value)}")
+
+
+def _in_words(kind: str, fields: dict[str, FieldDescription], error: ErrorDetails) -> FieldProblem:
+    """Put one of pydantic's errors into words that name what was expected and what was given."""
+    path = _path(error["loc"])
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        known = "" if nearest(name, fields) else f"; {kind} nodes have {', '.join(fields)}"
+        return FieldProblem(path, f"unknown field{did_you_mean(name, fields)}{known}")
+    if name not in fields:
+        return FieldProblem("", str(error.get("ctx", {}).get("error", error["msg"])))
+    field = fields[name]
+    expected = f"one of {field.range}" if len(error["loc"]) > 1 else field.expected
+    if error["type"] == "missing":
+        return FieldProblem(path, f"missing; expected {expected}")
+    return FieldProblem(path, f"expected {expected}, got {shown(error['input'])}")
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else str(step) for step in location)
