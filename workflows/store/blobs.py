@@ -1,0 +1,81 @@
+"""Files kept by their content: the same bytes are stored once, under their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+from workflows.errors import StorageError
+from workflows.store.files import flush_to_disk, sha256_of, storage_errors
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ABANDONED_SECONDS = 3600.0
+
+
+class Blobs:
+    """The content-addressed files of one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+
+    def path(self, sha256: str) -> Path:
+        """Return where the content with this SHA-256 lies (whether it is there or not).
+
+        Raises:
+            StorageError: `sha256` is not 64 hex digits.
+        """
+        if not _SHA256.fullmatch(sha256):
+            raise StorageError(f"{sha256!r} is not a SHA-256.", "The record that names it is damaged.")
+        return self._folder / sha256[:2] / sha256
+
+    def put(self, source: Path | bytes) -> str:
+        """Keep a copy of a file or of bytes, and return its SHA-256.
+
+        Always a copy, never a link: whatever happens to the original later, what we keep can't change.
+
+        Raises:
+            StorageError: the disk is full, read-only or refuses.
+        """
+        if isinstance(source, bytes):
+            sha256 = hashlib.sha256(source).hexdigest()
+            if not self.path(sha256).exists():
+                self._keep(source, sha256)
+            return sha256
+        known = sha256_of(source)
+        return known if self.path(known).exists() else self._keep(source, None)
+
+    def _keep(self, source: Path | bytes, sha256: str | None) -> str:
+        temporary = self._incoming / secrets.token_hex(12)
+        with storage_errors(self._folder):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            try:
+                if isinstance(source, bytes):
+                    temporary.write_bytes(source)
+                else:
+                    shutil.copyfile(source, temporary)
+                # the copy's own name: the original may have changed since it was looked at
+                final = self.path(sha256 or sha256_of(temporary))
+                temporary.chmod(0o444)
+                flush_to_disk(temporary)
+                final.parent.mkdir(exist_ok=True)
+                temporary.replace(final)
+                flush_to_disk(final.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return final.name
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-copied (untouched for an hour)."""
+        if not self._incoming.is_dir():
+            return
+        oldest = time.time() - _ABANDONED_SECONDS
+        with os.scandir(self._incoming) as entries:
+            for entry in entries:
+                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    Path(entry.path).unlink(missing_ok=True)

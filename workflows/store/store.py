@@ -1,0 +1,70 @@
+"""The store: everything that Fieldguide keeps, under one folder.
+
+::
+
+    HOME/fieldguide.db        the index: data sets, versions, runs, metrics (SQL)
+    HOME/blobs/               original images, by SHA-256
+    HOME/datasets/NAME/N/     images.parquet and import.json of version N
+    HOME/runs/RUN/            the files of a run
+    HOME/cache/               can be deleted at any time
+    HOME/weights/             pretrained weights
+    HOME/locks/               who holds what
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workflows import environment
+from workflows.store.blobs import Blobs
+from workflows.store.database import Database
+from workflows.store.datasets import DatasetRecords
+from workflows.store.runs import RunRecord, RunRecords
+
+__all__ = ["Blobs", "DatasetRecords", "RunRecord", "RunRecords", "Store"]
+
+
+class Store:
+    """All records and files under one state folder. Cheap to open; safe from many processes at once."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        """Open the store, making and migrating its database as needed.
+
+        Args:
+            home: the state folder; by default `$FIELDGUIDE_HOME` or the platform's data folder.
+
+        Raises:
+            StorageError: the folder or the database can't be used.
+        """
+        self.home = home.expanduser().resolve() if home is not None else environment.home()
+        self.database = Database(self.home)
+        self.datasets = DatasetRecords(self.database)
+        self.runs = RunRecords(self.database, self.home / "runs")
+        self.blobs = Blobs(self.home / "blobs")
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder of files that can be made again."""
+        return self.home / "cache"
+
+    @property
+    def weights_folder(self) -> Path:
+        """The folder of pretrained weights."""
+        return self.home / "weights"
+
+    @property
+    def locks_folder(self) -> Path:
+        """The folder of locks between processes."""
+        return self.home / "locks"
+
+    def dataset_folder(self, name: str) -> Path:
+        """Return the folder of a data set's versions."""
+        return self.home / "datasets" / name
+
+    def run_folder(self, run_id: str) -> Path:
+        """Return the folder of a run's files.
+
+        Raises:
+            RunError: this can't be a run's id.
+        """
+        return self.runs.folder(run_id)
