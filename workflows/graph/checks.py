@@ -67,7 +67,7 @@ def topological_order(ids: Sequence[str], edges: Iterable[tuple[str, str]]) -> l
     Raises:
         graphlib.CycleError: the edges form a circle.
     """
-    sorter: TopologicalSorter[str] = TopologicalSorter({id_: () for id_ in ids})
+    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(ids, ()))
     for source, target in edges:
         sorter.add(target, source)
     sorter.prepare()

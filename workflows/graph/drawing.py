@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from graphlib import CycleError
+from itertools import pairwise
 from typing import Any
 
 from workflows.graph.checks import topological_order
@@ -62,7 +63,7 @@ def to_text(workflow: Workflow, reasons: bool = True, width: int = TERMINAL_WIDT
         width: columns of the terminal.
     """
     order = _drawing_order(workflow)
-    linear = [(a.id, b.id) for a, b in zip(order, order[1:], strict=False)]
+    linear = [(a.id, b.id) for a, b in pairwise(order)]
     pairs = [(edge.source, edge.target) for edge in workflow.edges]
     blocks = []
     for node in order:

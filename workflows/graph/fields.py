@@ -9,7 +9,6 @@ from pydantic.fields import FieldInfo
 
 from workflows.graph.settings import NODE_KINDS
 
-
 _OR_EMPTY = " or empty"
 _PATTERN = "pattern"
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from graphlib import CycleError
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -70,11 +71,11 @@ class Workflow(Piece):
     """A graph of typed nodes. Building one checks its values; `problems()` judges its shape."""
 
     name: str = Field(min_length=1, description="What people call it.")
-    goal: Goal | None = Field(None, description="What it was recommended for; empty if a person made it.")
-    description: str = Field("", description="What it is for, in a sentence or two.")
+    goal: Goal | None = Field(default=None, description="What it was recommended for; empty if a person made it.")
+    description: str = Field(default="", description="What it is for, in a sentence or two.")
     nodes: list[Node]
     edges: list[Edge]
-    reasons: list[Reason] = []
+    reasons: list[Reason] = Field(default=[], description="Why each setting has its value.")
     estimate: Estimate | None = None
 
     @classmethod
@@ -110,7 +111,7 @@ class Workflow(Piece):
             goal=goal,
             description=description,
             nodes=[Node(id=kind, kind=kind, settings=settings[kind]) for kind in kinds],
-            edges=[Edge(source=a, target=b) for a, b in zip(kinds, kinds[1:], strict=False)],
+            edges=[Edge(source=a, target=b) for a, b in pairwise(kinds)],
             reasons=list(reasons),
             estimate=estimate,
         )
