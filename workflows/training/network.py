@@ -23,32 +23,25 @@ class ClassifierLoss:
     """Cross-entropy with class weights and label smoothing.
 
     Ultralytics' own classify loss ignores `cls_pw` and has no label smoothing. After each call, `seen` holds
-    what the training dynamics need of the batch: how sure the network was of each label, and by what margin.
+    the batch's logits, which the training dynamics are made from.
     """
 
     def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
         self.class_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.label_smoothing = label_smoothing
-        self.seen: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.seen: torch.Tensor | None = None
 
     def __call__(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the mean loss of a batch and the same, detached, by name. `logits`: [n, classes]."""
         logits, labels = logits.float(), batch["cls"]
         loss = self.mean(logits, labels)
-        self.seen = label_confidence_and_margin(logits.detach(), labels)
+        self.seen = logits.detach()
         return loss, {"loss": loss.detach()}
 
     def mean(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the weighted mean cross-entropy of `logits` [n, classes] against `labels` [n]."""
         weights = None if self.class_weights is None else self.class_weights.to(logits.device)
         return functional.cross_entropy(logits, labels, weight=weights, label_smoothing=self.label_smoothing)
-
-
-def label_confidence_and_margin(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the probability of each label, and its logit minus the largest other logit (both [n], float32)."""
-    own = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], float("-inf"))
-    return (own.squeeze(1) - logits.logsumexp(1)).exp(), own.squeeze(1) - others.amax(1)
 
 
 def class_weights(counts: Sequence[int], weighting: Weighting) -> list[float] | None:

@@ -1,0 +1,112 @@
+"""Heat-maps of what the network looked at, by the grad-cam library.
+
+Eigen-CAM shows what dominates the network's features, whatever the class; the gradient methods show what
+spoke for one class. The two side by side answer "did it look at the bird?" and "why this bird?".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus, LayerCAM
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.utils.image import show_cam_on_image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+
+from workflows.errors import UsageError
+from workflows.training.network import Classifier, to_input
+
+SMALLEST_MAP = 7
+"""Cells per side that a map needs to show where something is (7 is what ImageNet models have at 224 pixels)."""
+
+LAYERS = {8: 32, 6: 16, 4: 8, 2: 4}
+"""Last layer of each stage of YOLOv8-cls, and how many input pixels one of its cells spans."""
+
+
+class OrientedEigenCAM(EigenCAM):
+    """Eigen-CAM with the sign of its principal component settled.
+
+    A singular vector is only determined up to its sign, and the library keeps whichever comes out: about every
+    other map shows the background instead of the object. Here the map points the way the features' mean
+    strength does.
+    """
+
+    def get_cam_image(  # type: ignore[no-untyped-def]  # the signature is the library's
+        self, input_tensor, target_layer, target_category, activations, grads, eigen_smooth
+    ) -> np.ndarray:
+        maps = super().get_cam_image(input_tensor, target_layer, target_category, activations, grads, eigen_smooth)
+        strength = np.abs(activations).mean(axis=1)
+        centred = strength - strength.mean(axis=(1, 2), keepdims=True)
+        sign = np.where((maps * centred).sum(axis=(1, 2)) < 0, -1.0, 1.0)
+        return maps * sign[:, None, None]
+
+
+METHODS: dict[str, type[BaseCAM]] = {
+    "eigen-cam": OrientedEigenCAM,
+    "grad-cam": GradCAM,
+    "grad-cam++": GradCAMPlusPlus,
+    "layer-cam": LayerCAM,
+}
+
+
+class _Logits(nn.Module):
+    """The network with one tensor as its answer; the library can't take YOLO's tuple, nor the YOLO object."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.network = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images)[1]
+
+
+def choose_layer(image_size: int) -> int:
+    """Return the deepest layer whose map has at least `SMALLEST_MAP` cells a side at `image_size` pixels."""
+    return next((layer for layer, span in LAYERS.items() if image_size // span >= SMALLEST_MAP), 2)
+
+
+def heatmaps(
+    model: Classifier,
+    squares: np.ndarray,
+    method: str,
+    classes: Sequence[int],
+    layer: int | None = None,
+    batch: int = 16,
+) -> np.ndarray:
+    """Return a heat-map for each photo, float32 [n, side, side] in [0, 1].
+
+    Args:
+        model: the classifier, in evaluation mode.
+        squares: the network's inputs, uint8 [n, side, side, 3].
+        method: one of `METHODS`.
+        classes: for each photo the class number to explain (Eigen-CAM does not depend on it).
+        layer: layer of the network to look at; None chooses by the image size.
+        batch: photos at a time.
+
+    Raises:
+        UsageError: the method or the layer does not exist.
+    """
+    if method not in METHODS:
+        raise UsageError(f"There is no heat-map method {method}.", f"Choose from: {', '.join(METHODS)}.")
+    chosen = choose_layer(squares.shape[1]) if layer is None else layer
+    if not 0 <= chosen < len(model.model) - 1:
+        raise UsageError(f"Layer {chosen} is not one of 0 … {len(model.model) - 2}.", "Leave it out to have one chosen.")
+    device = next(model.parameters()).device
+    parts = []
+    # gradients must reach the layer although the weights themselves don't learn here
+    with torch.enable_grad(), METHODS[method](_Logits(model), [model.model[chosen]]) as cam:
+        for start in range(0, len(squares), batch):
+            images = to_input(torch.from_numpy(np.ascontiguousarray(squares[start : start + batch])).to(device))
+            targets = [ClassifierOutputTarget(number) for number in classes[start : start + batch]]
+            parts.append(cam(input_tensor=images, targets=targets))
+    return np.concatenate(parts) if parts else np.zeros((0, *squares.shape[1:3]), np.float32)
+
+
+def overlay(square: np.ndarray, heatmap: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+    """Draw `heatmap` [side, side] over the very pixels that the network saw (uint8 [side, side, 3], RGB)."""
+    return show_cam_on_image(
+        square.astype(np.float32) / 255.0, heatmap, use_rgb=True, image_weight=1.0 - opacity
+    )

@@ -1,0 +1,68 @@
+"""The full state of a training, so that a resumed run equals one that was never interrupted.
+
+Ultralytics' own checkpoints hold a 16-bit average of the weights and are written in place: killed while
+writing, they are lost, and what is resumed from them differs. Ours hold everything in 32 bits and replace
+the one before only when they are safely on the disk.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workflows.errors import RunError
+from workflows.store.files import atomic_path
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors and plain values) so that `path` always holds a whole checkpoint.
+
+    Raises StorageError if the disk is full or read-only; the checkpoint before is then still there.
+    """
+    with atomic_path(path) as partial:
+        torch.save(state | {"format": FORMAT}, partial)
+
+
+def load_checkpoint(path: Path, run_id: str) -> dict[str, Any] | None:
+    """Return the state saved for `run_id`, or None if there is none yet.
+
+    Raises:
+        RunError: the file is damaged, of another run, or of another version of Fieldguide.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise RunError(f"The checkpoint {path} is damaged ({error}).", "Start the run again.") from error
+    if state.get("run_id") != run_id or state.get("format") != FORMAT:
+        raise RunError(f"The checkpoint {path} does not belong to run {run_id} of this version of Fieldguide.")
+    return state
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of every random generator that training uses."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(np.asarray(keys, np.int64)), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Set every random generator back to `state`."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,89 @@
+"""Writes down what happens while a network learns: batches, steps, predictions, dynamics.
+
+Everything that the app shows live or afterwards comes from here. Small runs have epochs of a fraction of a
+second, so files are written at most once a second; whoever watches is never more than that behind.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflows.store.files import write_atomic, write_table
+
+FLUSH_SECONDS = 1.0
+BATCH_SECONDS = 0.5
+
+
+class Recorder:
+    """Records one training. `record_step` and `forget_steps` are the store's, bound to the run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        record_step: Callable[[int, dict[str, float]], None],
+        forget_steps: Callable[[int], None],
+    ) -> None:
+        self.folder = folder
+        self._record_step, self._forget_steps = record_step, forget_steps
+        self._tables: list[tuple[Path, pd.DataFrame]] = []
+        self._steps: list[tuple[int, dict[str, float]]] = []
+        self._flushed = self._last_batch = 0.0
+        for name in ("steps", "dynamics"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+
+    def rewind(self, step: int) -> None:
+        """Forget everything after `step`, because training goes on from there."""
+        self._forget_steps(step)
+        for name in ("steps", "dynamics"):
+            for path in (self.folder / name).glob("*.parquet"):
+                if int(path.stem) > step:
+                    path.unlink()
+        batches = self.folder / "batches.jsonl"
+        if batches.exists():
+            kept = [line for line in batches.read_text().splitlines() if _epoch_of(line) <= step]
+            write_atomic(batches, "".join(f"{line}\n" for line in kept).encode())
+
+    def batch_due(self) -> bool:
+        """Return whether it is time to record another batch (reading a loss off a GPU costs a wait)."""
+        return time.monotonic() - self._last_batch >= BATCH_SECONDS
+
+    def batch(self, values: dict[str, Any]) -> None:
+        """Record one batch for whoever watches live."""
+        self._last_batch = time.monotonic()
+        with (self.folder / "batches.jsonl").open("a") as file:
+            file.write(json.dumps(values | {"time": time.time()}) + "\n")
+
+    def dynamics(self, step: int, table: pd.DataFrame) -> None:
+        """Record how sure the network was of each training photo's label in this epoch."""
+        self._tables.append((self.folder / "dynamics" / f"{step:04d}.parquet", table))
+
+    def step(self, step: int, values: dict[str, float], predictions: pd.DataFrame) -> None:
+        """Record one evaluation: its metrics, and the prediction for every validation photo."""
+        self._tables.append((self.folder / "steps" / f"{step:04d}.parquet", predictions))
+        self._steps.append((step, values))
+        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Predictions come before the metrics that make a step visible."""
+        for path, table in self._tables:
+            write_table(path, table)
+        for step, values in self._steps:
+            self._record_step(step, values)
+        self._tables.clear()
+        self._steps.clear()
+        self._flushed = time.monotonic()
+
+
+def _epoch_of(line: str) -> float:
+    """Return the epoch of a line of the batch log; a line cut by a crash belongs to the lost part."""
+    try:
+        return float(json.loads(line)["epoch"])
+    except (ValueError, KeyError):
+        return float("inf")
