@@ -202,5 +202,5 @@ def _names(classes: Sequence[str]) -> NDArray[np.object_]:
     return np.array([*classes, None], dtype=object)[:-1]
 
 
-def _category(codes: NDArray[np.int64], classes: Sequence[str]) -> pd.Categorical:
+def _category(codes: NDArray[np.int64], classes: Sequence[str]) -> pd.Categorical[str]:
     return pd.Categorical.from_codes(codes, categories=pd.Index(list(classes)))

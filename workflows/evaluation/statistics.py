@@ -5,7 +5,7 @@ Knows nothing of images or classes. All intervals are two-sided.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,14 +78,16 @@ def bootstrap_interval(
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or lengths == {0}:
         raise ValueError(f"the columns must have the same length and at least one row, but have {sorted(lengths)}")
-    rows = lengths.pop()
-    random = np.random.default_rng(seed)
-    values = np.empty(resamples)
-    for draw in range(resamples):
-        chosen = random.integers(0, rows, rows)
-        values[draw] = statistic(*(array[chosen] for array in arrays))
+    values = [statistic(*(array[rows] for array in arrays)) for rows in resampled(lengths.pop(), resamples, seed)]
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def resampled(rows: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield `resamples` times which of `rows` rows to take, drawn with replacement."""
+    random = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield random.integers(0, rows, rows)
 
 
 def mcnemar_exact(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
