@@ -1,0 +1,74 @@
+"""The rule of the clock: what is the best training that fits into the minutes given?
+
+Epochs go first, down to a floor; then, where the person did not fix them, resolution and model size. The
+first training on this ladder that fits is taken, with as many epochs as fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from workflows.graph.nodes import Reason
+from workflows.graph.settings import ModelSize
+from workflows.recommend import recipe
+from workflows.recommend.estimate import run_seconds
+from workflows.recommend.situation import Chosen, Situation, choose
+from workflows.recommend.weights_file import size_in_weights
+
+# Size l is never chosen: as accurate as m, and slower.
+SMALLER: dict[ModelSize, ModelSize] = {"x": "m", "l": "m", "m": "s", "s": "n"}
+
+
+def time_budget(situation: Situation, chosen: Chosen) -> list[Reason]:
+    """Cut epochs, then pixels, then the model, until the estimate fits into the minutes given."""
+    if situation.minutes is None:
+        return []
+    epochs: int = chosen["training.epochs"]
+    fewest = recipe.BUDGET_EPOCHS_PRETRAINED if chosen.pretrained else recipe.BUDGET_EPOCHS_SCRATCH
+    floor = min(epochs, fewest)
+    size, pixels = cast(ModelSize, chosen["model.size"]), int(chosen["model.image_size"])
+    for size, pixels in _ladder(situation, chosen):
+        fitting = _epochs_that_fit(situation, size, pixels, epochs)
+        if fitting >= floor:
+            return _revise(situation, chosen, size, pixels, fitting)
+    # Nothing fits: the cheapest training, as short as it can be; the estimate says that it takes longer.
+    least = epochs if situation.epochs is not None else max(1, _epochs_that_fit(situation, size, pixels, epochs))
+    return _revise(situation, chosen, size, pixels, least)
+
+
+def _ladder(situation: Situation, chosen: Chosen) -> Iterator[tuple[ModelSize, int]]:
+    """Yield (model size, resolution) from what was chosen down to the cheapest that is allowed."""
+    size: ModelSize | None = chosen["model.size"]
+    start = chosen["model.image_size"]
+    fixed_size = size_in_weights(situation.weights) is not None
+    smaller = [pixels for pixels in recipe.RESOLUTIONS if pixels < start]
+    resolutions = [start] if situation.image_size else [start, *smaller]
+    while size is not None:
+        below = None if fixed_size else SMALLER.get(size)
+        lowest = recipe.BUDGET_LARGE_MODEL_PIXELS if below else 0
+        yield from ((size, pixels) for pixels in resolutions if pixels >= min(lowest, start))
+        size = below
+
+
+def _epochs_that_fit(situation: Situation, size: ModelSize, pixels: int, most: int) -> int:
+    """Return how many epochs, `most` at most, fit; all or none if the person asked for that many."""
+    room = (situation.minutes or 0) * 60 * recipe.BUDGET_SHARE
+
+    def seconds(epochs: int) -> float:
+        return run_seconds(
+            situation.facts, situation.hardware, situation.speed, size=size, image_size=pixels, epochs=epochs
+        )
+
+    per_epoch = seconds(2) - seconds(1)
+    fitting = min(most, int((room - seconds(1)) // per_epoch) + 1) if seconds(1) <= room else 0
+    if situation.epochs is not None:
+        return most if fitting >= most else 0
+    return fitting
+
+
+def _revise(situation: Situation, chosen: Chosen, size: ModelSize, pixels: int, epochs: int) -> list[Reason]:
+    values = {"model.size": size, "model.image_size": pixels, "training.epochs": epochs}
+    because = f"as much as fits into {situation.minutes:g} minutes on this device"
+    source = f"the estimate of time: {situation.speed.basis}"
+    return [choose(key, value, because, source) for key, value in values.items() if value != chosen[key]]

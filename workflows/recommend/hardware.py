@@ -1,0 +1,140 @@
+"""What this machine can train on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from workflows.errors import DeviceError
+
+CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+CGROUP_CPU = "/sys/fs/cgroup/cpu.max"
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""The processor features (x86, x86, ARM) that make bfloat16 arithmetic faster than float32."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device (or several alike) to train on."""
+
+    kind: Literal["cpu", "cuda"]
+    name: str
+    devices: tuple[int, ...]
+    """GPU numbers; empty on CPU."""
+    memory_bytes: int
+    """Memory that training may use: of the smallest GPU chosen, or of the machine."""
+    cores: int
+    bf16: bool
+    """Whether 16-bit bfloat16 arithmetic is done by the hardware."""
+    torch_version: str
+
+    @property
+    def device(self) -> str:
+        """The device as the training settings name it: "cpu", "0" or "0,1"."""
+        return ",".join(map(str, self.devices)) if self.devices else "cpu"
+
+
+def detect_hardware(device: str = "auto") -> Hardware:
+    """Find out what `device` is: "auto" (a GPU if there is one), "cpu", a GPU number or several ("0,1").
+
+    Raises:
+        DeviceError: a GPU is asked for that is not there; says what is.
+    """
+    import torch
+
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cpu" or (device == "auto" and present == 0):
+        return _cpu()
+    wanted = (_freest_gpu(present),) if device == "auto" else _numbers(device)
+    missing = [number for number in wanted if number >= present]
+    if missing:
+        raise DeviceError(_absent(missing, present), "Choose one that is there, or use: --device cpu")
+    return _gpus(wanted)
+
+
+def cpu_cores() -> int:
+    """Return how many processor cores this process may use (affinity and container limits counted)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _read_words(CGROUP_CPU)
+    if len(quota) == 2 and quota[0].isdigit() and quota[1].isdigit():
+        cores = min(cores, max(1, int(quota[0]) // max(int(quota[1]), 1)))
+    return cores
+
+
+def cpu_memory() -> int:
+    """Return the bytes of memory that are free for this process (container limits counted)."""
+    limits = [int(words[0]) for path in CGROUP_FILES if (words := _read_words(path)) and words[0].isdigit()]
+    return min([psutil.virtual_memory().available, *limits])
+
+
+def _read_words(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().split()
+    except OSError:
+        return []
+
+
+def _numbers(device: str) -> tuple[int, ...]:
+    parts = device.split(",")
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise DeviceError(f"{device!r} names no device.", "Use auto, cpu, a GPU number such as 0, or several: 0,1")
+    return tuple(int(part) for part in parts)
+
+
+def _absent(missing: list[int], present: int) -> str:
+    import torch
+
+    verb = "was" if len(missing) == 1 else "were"
+    wanted = " and ".join(f"GPU {number}" for number in missing) + f" {verb} asked for"
+    if present:
+        there = ", ".join(f"GPU {number} ({torch.cuda.get_device_name(number)})" for number in range(present))
+        return f"{wanted}, but this machine has only {there}."
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"{wanted}, but the installed PyTorch {torch.__version__} is built for CPUs only."
+    return f"{wanted}, but PyTorch sees no GPU here (no GPU, no driver, or CUDA_VISIBLE_DEVICES hides it)."
+
+
+def _cpu() -> Hardware:
+    import torch
+
+    described = _cpu_description()
+    bf16 = bool(BF16_FLAGS & set(described.get("flags", described.get("Features", "")).split()))
+    name = described.get("model name") or platform.processor() or "CPU"
+    return Hardware("cpu", name, (), cpu_memory(), cpu_cores(), bf16, torch.__version__)
+
+
+def _cpu_description() -> dict[str, str]:
+    """Read Linux's description of the first core; empty elsewhere."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def _freest_gpu(present: int) -> int:
+    import torch
+
+    return max(range(present), key=lambda number: (torch.cuda.mem_get_info(number)[0], -number))
+
+
+def _gpus(numbers: tuple[int, ...]) -> Hardware:
+    import torch
+
+    properties = [torch.cuda.get_device_properties(number) for number in numbers]
+    names = list(dict.fromkeys(found.name for found in properties))
+    return Hardware(
+        kind="cuda",
+        name=" + ".join(names) if len(numbers) == 1 else f"{len(numbers)} × {' + '.join(names)}",
+        devices=numbers,
+        memory_bytes=min(found.total_memory for found in properties),
+        cores=cpu_cores(),
+        bf16=min(found.major for found in properties) >= 8,
+        torch_version=torch.__version__,
+    )
