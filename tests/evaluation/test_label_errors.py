@@ -64,7 +64,7 @@ def _share_planted(found: pd.DataFrame, trained: Trained) -> float:
 
 
 def test_planted_training_labels_rank_on_top(trained: Trained) -> None:
-    found = suspected_labels(trained.dynamics, None, DIGITS)
+    found = suspected_labels(trained.dynamics, None)
     planted = sum(image in trained.truth for image in trained.dynamics["image_id"].unique())
     assert planted > 40
     assert _share_planted(found.head(planted), trained) > 0.9
@@ -72,7 +72,7 @@ def test_planted_training_labels_rank_on_top(trained: Trained) -> None:
 
 
 def test_planted_held_out_labels_rank_on_top(trained: Trained) -> None:
-    found = suspected_labels(None, trained.predictions, DIGITS)
+    found = suspected_labels(None, trained.predictions)
     planted = sum(image in trained.truth for image in trained.predictions["image_id"])
     assert planted > 15
     assert _share_planted(found.head(planted), trained) > 0.85
@@ -80,7 +80,7 @@ def test_planted_held_out_labels_rank_on_top(trained: Trained) -> None:
 
 
 def test_judgement_finds_most_and_accuses_few(trained: Trained) -> None:
-    found = suspected_labels(trained.dynamics, trained.predictions, DIGITS)
+    found = suspected_labels(trained.dynamics, trained.predictions)
     accused = found[found["is_suspected"]]
     assert _share_planted(accused, trained) > 0.8
     assert len(accused) > 0.7 * len(trained.truth)
@@ -89,7 +89,7 @@ def test_judgement_finds_most_and_accuses_few(trained: Trained) -> None:
 
 
 def test_suggestions_are_the_true_labels(trained: Trained) -> None:
-    found = suspected_labels(trained.dynamics, trained.predictions, DIGITS)
+    found = suspected_labels(trained.dynamics, trained.predictions)
     accused = found[found["is_suspected"] & found["image_id"].isin(list(trained.truth))]
     right = [row.suggested == trained.truth[str(row.image_id)] for row in accused.itertuples()]
     assert np.mean(right) > 0.9
@@ -100,12 +100,12 @@ def test_without_planted_errors_hardly_any_label_is_accused() -> None:
     pixels, labels = load_digits(return_X_y=True)
     ids = np.array([str(index) for index in range(len(labels))])
     dynamics, predictions = _train(pixels / 16, labels, np.arange(len(labels)) % 3 > 0, ids)
-    accused = suspected_labels(dynamics, predictions, DIGITS)["is_suspected"].sum()
+    accused = suspected_labels(dynamics, predictions)["is_suspected"].sum()
     assert accused < 0.01 * len(labels)
 
 
 def test_reasons_are_in_words(trained: Trained) -> None:
-    found = suspected_labels(trained.dynamics, trained.predictions, DIGITS).set_index("split")
+    found = suspected_labels(trained.dynamics, trained.predictions).set_index("split")
     row = found.loc["train"].iloc[0]
     assert row["why"].endswith(
         f"epochs the network preferred {row['suggested']} while it was being taught {row['label']}"
@@ -114,24 +114,24 @@ def test_reasons_are_in_words(trained: Trained) -> None:
 
 
 def test_dynamics_without_rivals_give_no_suggestion(trained: Trained) -> None:
-    found = suspected_labels(trained.dynamics.drop(columns="other"), None, DIGITS)
+    found = suspected_labels(trained.dynamics.drop(columns="other"), None)
     assert set(found["suggested"]) == {""}
     assert "another class" in found["why"].iloc[0]
 
 
 def test_training_images_among_the_answers_are_ignored(trained: Trained) -> None:
     learnt = trained.predictions.assign(split="train")
-    assert suspected_labels(None, learnt, DIGITS).empty
+    assert suspected_labels(None, learnt).empty
 
 
 def test_nothing_to_judge_gives_an_empty_table_of_the_same_shape() -> None:
-    assert suspected_labels(None, None, DIGITS).columns.tolist() == COLUMNS
-    assert suspected_labels(pd.DataFrame(), pd.DataFrame(), DIGITS).columns.tolist() == COLUMNS
+    assert suspected_labels(None, None).columns.tolist() == COLUMNS
+    assert suspected_labels(pd.DataFrame(), pd.DataFrame()).columns.tolist() == COLUMNS
 
 
 def test_a_tiny_set_is_judged_without_complaint() -> None:
     dynamics = dynamics_table(["a", "b", "c"], [0, 0, 1], [[2.0, 0.0], [-9.0, 5.0], [0.0, 3.0]], ["x", "y"])
-    found = suspected_labels(dynamics.assign(step=1), None, ["x", "y"])
+    found = suspected_labels(dynamics.assign(step=1), None)
     assert found["image_id"].tolist() == ["b"]
     assert found["suggested"].tolist() == ["y"]
 
@@ -141,8 +141,8 @@ def test_dynamics_are_read_in_the_order_of_the_epochs(tmp_path: Path, trained: T
         write_table(tmp_path / f"{step:04d}.parquet", table.drop(columns="step"))
     read = load_dynamics(tmp_path)
     assert read["step"].unique().tolist() == list(range(1, EPOCHS + 1))
-    again = suspected_labels(read, None, DIGITS)
-    assert again["image_id"].tolist() == suspected_labels(trained.dynamics, None, DIGITS)["image_id"].tolist()
+    again = suspected_labels(read, None)
+    assert again["image_id"].tolist() == suspected_labels(trained.dynamics, None)["image_id"].tolist()
     assert load_dynamics(tmp_path / "none").empty
     (tmp_path / "0002.parquet").write_bytes(b"cut")
     with pytest.raises(RunError, match="can't be read"):

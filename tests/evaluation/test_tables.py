@@ -15,7 +15,6 @@ from workflows.evaluation.tables import (
     MOST_WRONG_COLUMNS,
     evaluate_predictions,
     most_wrong,
-    write_suspected_labels,
 )
 
 FILES = ("per_class", "confusion", "confused_pairs", "most_wrong", "reliability")
@@ -71,13 +70,3 @@ def test_most_wrong_are_the_surest_mistakes() -> None:
 def test_a_perfect_model_has_no_most_wrong() -> None:
     frame, classes = predictions(30, 3, skill=50.0)
     assert most_wrong(frame, classes).empty
-
-
-def test_suspected_labels_are_written_with_paths(tmp_path: Path) -> None:
-    frame, classes = predictions(200, 3)
-    found = write_suspected_labels(tmp_path, None, frame, classes, {"x": "not in the frame"})
-    stored = pd.read_csv(tmp_path / "suspected_labels.csv")
-    assert stored["image_id"].tolist() == found["image_id"].tolist()
-    assert stored.columns.tolist()[:3] == ["image_id", "path", "split"]
-    by_id = dict(zip(frame["image_id"], frame["path"], strict=True))
-    assert stored["path"].tolist() == [by_id[image] for image in stored["image_id"]]

@@ -17,7 +17,6 @@ one on a very unusual picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from workflows.errors import RunError
-from workflows.evaluation.confusion import class_codes
 from workflows.evaluation.predictions import probability_matrix
 
 # A training label is suspected if its area under the margin is negative (Pleiss et al. learn the limit from
@@ -60,9 +58,7 @@ def load_dynamics(folder: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def suspected_labels(
-    dynamics: pd.DataFrame | None, predictions: pd.DataFrame | None, classes: Sequence[str]
-) -> pd.DataFrame:
+def suspected_labels(dynamics: pd.DataFrame | None, predictions: pd.DataFrame | None) -> pd.DataFrame:
     """Score every image whose label loses against another class, the most suspicious first.
 
     Args:
@@ -71,7 +67,6 @@ def suspected_labels(
             :func:`workflows.evaluation.predictions.dynamics_table`. None or empty: they are left out.
         predictions: The final predictions table; its training images are ignored, because what was
             learnt by heart cannot be doubted by recalling it. None or empty: none are judged.
-        classes: The class list of the predictions.
 
     Returns:
         `image_id`, `split`, `label`, `suggested` (the class believed instead; "" where unknown), `score`
@@ -84,7 +79,7 @@ def suspected_labels(
         tables.append(_from_dynamics(dynamics))
     if predictions is not None and not predictions.empty:
         tables.extend(
-            _from_answers(part, str(split), classes)
+            _from_answers(part).assign(split=str(split))
             for split, part in predictions[predictions["split"] != "train"].groupby("split", sort=True)
         )
     if not tables:
@@ -150,36 +145,33 @@ def _rivals(dynamics: pd.DataFrame) -> pd.Series:
     return best.set_index("image_id")["other"]
 
 
-def _from_answers(part: pd.DataFrame, split: str, classes: Sequence[str]) -> pd.DataFrame:
-    """Judge held-out images of one split by confident learning."""
-    believed, labels = probability_matrix(part).astype(np.float64), class_codes(part["label"], classes)
-    rows = np.arange(len(labels))
-    own = believed[rows, labels]
-    others = believed.copy()
-    others[rows, labels] = -1.0
-    rival = others.argmax(axis=1)
+def _from_answers(part: pd.DataFrame) -> pd.DataFrame:
+    """Judge the held-out images of one split by confident learning, among the best classes of each answer."""
+    labels = part["label"].astype(object).to_numpy()
+    names = np.array([list(best) for best in part["top"]], dtype=object)
+    believed = -np.sort(-probability_matrix(part).astype(np.float64), axis=1)[:, : names.shape[1]]
+    own = np.exp(-part["log_loss"].to_numpy(dtype=np.float64))
     # A class counts as believed where its probability reaches what is usual among images of that class.
-    counts = np.bincount(labels, minlength=len(classes))
-    usual = np.bincount(labels, weights=own, minlength=len(classes)) / np.maximum(counts, 1)
-    usual[counts == 0] = 1.0
-    strong = np.where(others >= usual, others, -1.0)
-    rival = np.where(strong.max(axis=1) >= 0, strong.argmax(axis=1), rival)
-    belief = believed[rows, rival]
+    by_label = pd.Series(own).groupby(labels).mean()
+    usual = by_label.reindex(names.ravel()).fillna(np.inf).to_numpy().reshape(names.shape)
+    is_other = names != labels[:, None]
+    strong = is_other & (believed >= usual)
+    rows = np.arange(len(labels))
+    # the most probable strong class, else simply the most probable other one (the columns are in that order)
+    rival = np.where(strong.any(axis=1), strong.argmax(axis=1), is_other.argmax(axis=1))
+    suggested, belief = names[rows, rival], believed[rows, rival]
     score = belief / np.maximum(belief + own, np.finfo(np.float64).tiny)
-    suspected = (strong.max(axis=1) >= 0) & (score >= HELD_OUT_SCORE)
-    names = np.array([*classes, None], dtype=object)[:-1]
     table = pd.DataFrame(
         {
             "image_id": part["image_id"].to_numpy(),
-            "split": split,
-            "label": names[labels],
-            "suggested": names[rival],
+            "label": labels,
+            "suggested": suggested,
             "score": score,
-            "is_suspected": suspected,
+            "is_suspected": strong.any(axis=1) & (score >= HELD_OUT_SCORE),
             "area_under_margin": np.nan,
             "why": [
-                f"never taught, the network gives {names[other]} {theirs:.1%} and {names[label]} {mine:.1%}"
-                for other, theirs, label, mine in zip(rival, belief, labels, own, strict=True)
+                f"never taught, the network gives {other} {theirs:.1%} and {label} {mine:.1%}"
+                for other, theirs, label, mine in zip(suggested, belief, labels, own, strict=True)
             ],
         }
     )

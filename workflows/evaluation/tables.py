@@ -10,7 +10,6 @@ import pandas as pd
 
 from workflows.evaluation.calibration import DEFAULT_BINS, reliability_curve
 from workflows.evaluation.confusion import confusion_counts, confusion_table, most_confused_pairs
-from workflows.evaluation.label_errors import suspected_labels
 from workflows.evaluation.metrics import per_class_metrics
 from workflows.evaluation.predictions import metrics_of, write_predictions
 from workflows.store.files import write_json, write_table
@@ -53,34 +52,6 @@ def evaluate_predictions(
                 write_table(folder / f"{name}_{split}.csv", table)
     write_json(folder / "metrics.json", metrics)
     return metrics
-
-
-def write_suspected_labels(
-    folder: Path,
-    dynamics: pd.DataFrame | None,
-    frame: pd.DataFrame | None,
-    classes: Sequence[str],
-    paths: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
-    """Find suspected labels and write them to `folder/suspected_labels.csv`.
-
-    Args:
-        folder: Usually `<run folder>/evaluation`.
-        dynamics: See :func:`workflows.evaluation.label_errors.suspected_labels`.
-        frame: The final predictions.
-        classes: Their class list.
-        paths: Path in the source of each image id, for the people who will mend the labels.
-
-    Returns:
-        The table written: that of `suspected_labels` with a column `path` after `image_id`.
-    """
-    found = suspected_labels(dynamics, frame, classes)
-    known = {} if frame is None else dict(zip(frame["image_id"], frame["path"], strict=True))
-    known |= paths or {}
-    found.insert(1, "path", [known.get(image, "") for image in found["image_id"]])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_table(folder / "suspected_labels.csv", found)
-    return found
 
 
 def split_tables(part: pd.DataFrame, classes: Sequence[str], *, bins: int = DEFAULT_BINS) -> Mapping[str, pd.DataFrame]:
