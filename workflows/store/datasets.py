@@ -73,14 +73,30 @@ class DatasetRecords:
             by_name = {row.dataset: _version(row) for row in connection.execute(query)}
         return list(by_name.values())
 
+    def claim(self, name: str, source: str) -> DatasetRecord:
+        """Record a data set without versions, unless its name is taken; return the record of that name."""
+        own = datasets.c.name == name
+        with self._database.write() as connection:
+            row = connection.execute(select(datasets).where(own)).one_or_none()
+            if row is None:
+                connection.execute(datasets.insert().values(name=name, source=source, created_at=now()))
+                row = connection.execute(select(datasets).where(own)).one()
+        return DatasetRecord(*row)
+
     def add_version(self, version: VersionRecord) -> None:
         """Record a version (and its data set, if this is the first); its files must be in place already."""
-        known = select(datasets.c.name).where(datasets.c.name == version.dataset)
+        self.claim(version.dataset, version.source)
         with self._database.write() as connection:
-            if connection.execute(known).one_or_none() is None:
-                values = {"name": version.dataset, "source": version.source, "created_at": now()}
-                connection.execute(datasets.insert().values(**values))
+            if version.number == 1:  # the name may have been claimed for an import that failed
+                first = datasets.update().where(datasets.c.name == version.dataset)
+                connection.execute(first.values(source=version.source))
             connection.execute(versions.insert().values(**{**asdict(version), "classes": list(version.classes)}))
+
+    def remember_listing(self, version: VersionRecord, listing: str) -> None:
+        """Note that a source with this listing was found to hold exactly this version."""
+        same = (versions.c.dataset == version.dataset) & (versions.c.number == version.number)
+        with self._database.write() as connection:
+            connection.execute(versions.update().where(same).values(listing=listing))
 
 
 def _version(row: Row[tuple[object, ...]]) -> VersionRecord:

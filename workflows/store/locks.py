@@ -6,6 +6,7 @@ has to be broken by hand. The file stays (removing it would let two processes lo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -73,7 +74,9 @@ class FileLock:
         _held.add(descriptor)
         self._descriptor = descriptor
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "owner": owner})
-        with storage_errors(self.path, "sign"):
+        with contextlib.suppress(
+            OSError
+        ):  # the signature only helps those who wait; a full disk must not cost the lock
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, text.encode(), 0)
         return True

@@ -1,0 +1,130 @@
+"""Listing a folder that somebody handed in, without trusting it.
+
+Only names, sizes and times are looked at. Links are not followed (they may lead outside, or in circles),
+hidden and foreign files are left alone; whatever is left out is reported with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workflows.errors import SourceError
+from workflows.store.names import printable
+
+# HEIC can't be read, but is a photograph: better a rejected image with advice than one left out as foreign.
+_SUFFIXES = "jpg jpeg jpe jfif mpo png gif bmp dib webp tif tiff avif jp2 j2k ppm pgm pbm pnm heic heif"
+IMAGE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split(" "))
+MAX_DEPTH = 20
+
+# Files that other programs would unpickle, take for settings, or take the pixels from.
+_CACHES = frozenset((".cache", ".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".yaml", ".yml"))
+_FOREIGN_FOLDERS = frozenset({"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information"})
+_FOREIGN_FILES = frozenset({"thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """An image file by its name: where it is, and how it stands in its source (NFC, with `/`)."""
+
+    path: Path
+    relative: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass
+class Listing:
+    """What a folder holds.
+
+    Attributes:
+        files: image files by name, sorted by their relative path.
+        ignored: (relative path, reason) of everything left out.
+        folders: relative paths of all folders that were entered.
+    """
+
+    files: list[FoundFile] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+
+def list_folder(source: Path, skip: Path | None = None) -> Listing:
+    """List all image files below `source`, deterministically.
+
+    Args:
+        source: an existing folder.
+        skip: a file that is neither an image nor to be reported (the label file).
+
+    Raises:
+        SourceError: missing, no folder, or not readable.
+    """
+    _check_folder(source)
+    listing = Listing()
+    waiting = [(source, "", 0)]
+    while waiting:
+        folder, prefix, depth = waiting.pop()
+        for entry in _entries(folder, prefix, listing):
+            relative = f"{prefix}{unicodedata.normalize('NFC', printable(entry.name))}"
+            reason = _unwanted(entry, depth)
+            if skip is not None and Path(entry.path) == skip:
+                continue
+            if reason:
+                listing.ignored.append((relative, reason))
+            elif entry.is_dir(follow_symlinks=False):
+                listing.folders.append(relative)
+                waiting.append((Path(entry.path), f"{relative}/", depth + 1))
+            else:
+                facts = entry.stat(follow_symlinks=False)
+                listing.files.append(FoundFile(Path(entry.path), relative, facts.st_size, facts.st_mtime_ns))
+    listing.files.sort(key=lambda file: file.relative)
+    listing.ignored.sort()
+    listing.folders.sort()
+    return listing
+
+
+def _check_folder(source: Path) -> None:
+    if not source.exists():
+        raise SourceError(f"There is no folder {source}.", "Check the path.")
+    if not source.is_dir():
+        raise SourceError(
+            f"{source} is a file, not a folder.",
+            "Give a folder with one sub-folder of images for each class; unpack archives first.",
+        )
+
+
+def _entries(folder: Path, prefix: str, listing: Listing) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from sorted(entries, key=lambda entry: entry.name)
+    except PermissionError as error:
+        if not prefix:
+            raise SourceError(f"The folder {folder} can't be read: permission denied.", "Check its rights.") from error
+        listing.ignored.append((prefix.rstrip("/"), "folder can't be read: permission denied"))
+
+
+def _unwanted(entry: os.DirEntry[str], depth: int) -> str:
+    """Return why an entry is left out; empty if it is wanted."""
+    name, suffix = entry.name.lower(), os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - no Path for each of 100,000
+    if entry.is_symlink():
+        return "link, not followed"
+    if name.startswith("."):
+        return "hidden"
+    if printable(entry.name) != entry.name:
+        return "its name is not valid UTF-8"
+    if not entry.name.isprintable():
+        return "its name holds control characters"
+    if entry.is_dir(follow_symlinks=False):
+        if name in _FOREIGN_FOLDERS:
+            return "made by the operating system or a program"
+        return f"deeper than {MAX_DEPTH} folders" if depth >= MAX_DEPTH else ""
+    if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+        return "not a regular file"
+    if suffix in _CACHES:
+        return "not an image: never opened, because such a file can carry code or foreign settings"
+    if name in _FOREIGN_FILES:
+        return "made by the operating system or a program"
+    return "" if suffix in IMAGE_SUFFIXES else "not an image by its name"

@@ -1,0 +1,331 @@
+"""Taking a source of labelled images in as a data set's next version.
+
+The order makes it safe to be killed at any moment: images are copied into the store one by one (each whole
+or not at all), then the version's files appear in one rename, and its record last. What was copied before
+a crash is found again by the next attempt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import shutil
+import time
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from workflows.data.grouping import groups_of
+from workflows.data.images import ImageFacts
+from workflows.data.merging import merge, place, remarks
+from workflows.data.reports import ImportReport, ReportEntry, load_report
+from workflows.data.sources import Scan, scan
+from workflows.data.splits import check_ratios
+from workflows.data.verification import VerifiedImage, verify_images
+from workflows.data.version import (
+    COLUMNS,
+    IMAGES_FILE,
+    REPORT_FILE,
+    SPLITS,
+    Split,
+    image_id,
+    in_natural_order,
+    version_of,
+)
+from workflows.errors import SourceError, UsageError
+from workflows.progress import Progress, silent
+from workflows.store.datasets import VersionRecord
+from workflows.store.files import flush_to_disk, storage_errors, write_json, write_table
+from workflows.store.locks import hold
+from workflows.store.names import slug
+from workflows.store.store import Store
+from workflows.store.tables import now
+
+UNREADABLE_SHARE = 0.2
+UNREADABLE_LEAST = 3
+DEFAULT_RATIOS = (0.7, 0.15, 0.15)
+_NAME = re.compile(r"\w[\w.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked of an import."""
+
+    name: str
+    found: Scan
+    groups: list[str | None]
+    ratios: Sequence[float]
+    seed: int
+    mirror: bool
+    listing: str
+
+
+def add_dataset(
+    store: Store,
+    name: str,
+    source: Path,
+    *,
+    labels: Path | None = None,
+    ratios: Sequence[float] = DEFAULT_RATIOS,
+    group_by: str | None = None,
+    seed: int = 0,
+    mirror: bool = False,
+    progress: Progress = silent,
+    threads: int | None = None,
+) -> ImportReport:
+    """Import a folder of labelled images as a new data set, or as the next version of one.
+
+    Args:
+        name: the data set's name. If it exists, the new version holds its images and the new ones.
+        source: folder of class folders, of train/val/test folders, or of images named in `labels`.
+        labels: CSV with the columns `filename` and `label`.
+        ratios: shares of train, val and test, unless the split comes with the source.
+        group_by: column of the label file, or regular expression on the relative path; images of one group
+            stay together.
+        seed: decides the split of new images.
+        mirror: the new version holds exactly what the source holds now; images keep their splits.
+        progress: told how many images are verified, as stage `import`.
+        threads: decoders at once; default by the number of cores.
+
+    Returns:
+        The report; its version is an older one if nothing has changed.
+
+    Raises:
+        SourceError: missing, empty, one class only, a faulty label file, or too many unreadable images.
+        DatasetError: a class with too few images for the split.
+        StorageError: the store's disk is full or can't be written.
+        UsageError: an impossible name, ratio or grouping.
+    """
+    start = time.monotonic()
+    check_name(name)
+    check_ratios(ratios)
+    found = scan(Path(source), labels)
+    groups = groups_of(found, group_by)
+    listing = hashlib.sha256(f"{found.fingerprint}\0{group_by}".encode()).hexdigest()
+    request = _Request(name, found, groups, ratios, seed, mirror, listing)
+    with hold(store.locks_folder / f"dataset-{name}.lock"):
+        store.blobs.sweep()
+        report = _import(store, request, progress, threads)
+    report.seconds = time.monotonic() - start
+    return report
+
+
+def dataset_for_path(
+    store: Store,
+    source: Path,
+    *,
+    labels: Path | None = None,
+    ratios: Sequence[float] = DEFAULT_RATIOS,
+    group_by: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+    threads: int | None = None,
+) -> ImportReport:
+    """Import a folder under a name made from its own, mirroring what it holds now; see :func:`add_dataset`.
+
+    The same folder gives the same data set again; another folder of the same name gets `-2`, `-3`, ….
+    """
+    folder = Path(source).expanduser().absolute()
+    check_ratios(ratios)
+    groups_of(scan(folder, labels), group_by)  # fail before a name is taken
+    stem, number = slug(folder.resolve().name), 1
+    name = stem
+    while store.datasets.claim(name, str(folder)).source != str(folder):
+        number += 1
+        name = f"{stem}-{number}"
+    return add_dataset(
+        store,
+        name,
+        folder,
+        labels=labels,
+        ratios=ratios,
+        group_by=group_by,
+        seed=seed,
+        mirror=True,
+        progress=progress,
+        threads=threads,
+    )
+
+
+def check_name(name: str) -> None:
+    """Check that a data set may be called `name` (it becomes a folder's name).
+
+    Raises:
+        UsageError: it may not.
+    """
+    if not _NAME.fullmatch(name) or name != unicodedata.normalize("NFC", name):
+        raise UsageError(
+            f"A data set can't be called {name!r}.",
+            "Use up to 64 letters, digits, and - _ . inside, e.g. 'flowers-2026'.",
+        )
+
+
+def _import(store: Store, request: _Request, progress: Progress, threads: int | None) -> ImportReport:
+    records = store.datasets.versions(request.name)
+    newest = records[-1] if records else None
+    earlier = version_of(store, newest).table() if newest else None
+    if newest and earlier is not None and _same_listing(newest, earlier, request):
+        return load_report(version_of(store, newest))
+    images = verify_images(request.found.entries, store.blobs, _known(earlier), progress, threads)
+    _refuse_unreadable(request.found, images)
+    fresh = _rows(images, request)
+    table, unplaced = place(
+        merge(fresh, earlier, mirror=request.mirror),
+        request.ratios,
+        request.seed,
+        given=request.found.splits,
+        allowed=_allowed(newest, earlier),
+    )
+    table = table[list(COLUMNS)].sort_values(["path", "source", "image_id"], ignore_index=True)
+    record = _record(request, table, newest)
+    changed = newest is None or record.fingerprint != newest.fingerprint
+    if newest and not changed:
+        store.datasets.remember_listing(newest, request.listing)
+        record = newest
+    report = ImportReport(
+        version=version_of(store, record),
+        changed=changed,
+        layout=request.found.layout,
+        conversions=sum(image.facts is not None and image.facts.converted for image in images),
+        entries=_entries(request.found, images, set(unplaced["path"])),
+        notes=request.found.notes + remarks(table, record.classes, request.found.splits),
+    )
+    if changed:
+        _publish(store, record, table, report)
+    return report
+
+
+def _same_listing(newest: VersionRecord, earlier: pd.DataFrame, request: _Request) -> bool:
+    if (newest.listing, newest.source) != (request.listing, str(request.found.source)):
+        return False
+    return not request.mirror or bool((earlier["source"] == newest.source).all())
+
+
+def _known(earlier: pd.DataFrame | None) -> dict[str, ImageFacts]:
+    if earlier is None:
+        return {}
+    columns = ["sha256", "width", "height", "mode", "format", "orientation"]
+    return {
+        sha256: ImageFacts(width, height, mode, kind, orientation, mode != "RGB")
+        for sha256, width, height, mode, kind, orientation in earlier[columns].itertuples(index=False)
+    }
+
+
+def _refuse_unreadable(found: Scan, images: Sequence[VerifiedImage]) -> None:
+    """Stop where so much is unreadable that the source as a whole must be wrong, or a class would vanish."""
+    bad = [(image.entry.relative, image.reason) for image in images if image.facts is None] + found.rejected
+    examples = "".join(f"\n  - {path}: {reason}" for path, reason in bad[:5])
+    everything = len(images) + len(found.rejected)
+    if len(bad) >= UNREADABLE_LEAST and len(bad) > UNREADABLE_SHARE * everything:
+        raise SourceError(
+            f"{len(bad)} of {everything} images can't be used:{examples}",
+            "Mend or remove them; nothing was imported.",
+        )
+    lost = found.classes - {image.entry.label for image in images if image.facts is not None}
+    if lost:
+        raise SourceError(
+            f"No image of class {sorted(lost)[0]!r} can be used:{examples}",
+            "Mend the images, or remove the class; nothing was imported.",
+        )
+
+
+def _rows(images: Sequence[VerifiedImage], request: _Request) -> pd.DataFrame:
+    """Return one row for each sound image; `split` is what came with it, or null."""
+    # a validation split that did not come is taken out of train, so what came as train is still open
+    carve = "val" not in request.found.splits
+    rows = [
+        {
+            "image_id": image_id(image.entry.relative, image.sha256),
+            "path": image.entry.relative,
+            "sha256": image.sha256,
+            "width": image.facts.width,
+            "height": image.facts.height,
+            "mode": image.facts.mode,
+            "format": image.facts.format,
+            "orientation": image.facts.orientation,
+            "label": image.entry.label,
+            "split": None if carve and image.entry.split == "train" else image.entry.split,
+            "group": group,
+            "source": str(request.found.source),
+            "attributes": json.dumps(image.entry.attributes, ensure_ascii=False, sort_keys=True),
+            "phash": None,
+        }
+        for image, group in zip(images, request.groups, strict=True)
+        if image.facts is not None
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).drop_duplicates("image_id", ignore_index=True)
+    integers = dict.fromkeys(("width", "height", "orientation"), "int32")
+    return frame.astype({**integers, "group": "string", "phash": "string"})
+
+
+def _allowed(newest: VersionRecord | None, earlier: pd.DataFrame | None) -> set[Split]:
+    """Return where images without a split may go: a given split without a test stays without one."""
+    if newest is None or earlier is None or not newest.given_split:
+        return set(SPLITS)
+    return set(earlier["split"])
+
+
+def _entries(found: Scan, images: Sequence[VerifiedImage], unplaced: set[str]) -> list[ReportEntry]:
+    entries = [ReportEntry(path, "ignored", reason) for path, reason in found.ignored]
+    entries += [ReportEntry(path, "rejected", reason) for path, reason in found.rejected]
+    for image in images:
+        path = image.entry.relative
+        if image.facts is None:
+            entries.append(ReportEntry(path, "rejected", image.reason))
+        elif path in unplaced:
+            entries.append(ReportEntry(path, "rejected", "its group and a copy of it are in different splits"))
+        else:
+            converted = f"converted from {image.facts.mode}" if image.facts.converted else ""
+            entries.append(ReportEntry(path, "accepted", converted))
+    return sorted(entries, key=lambda entry: entry.path)
+
+
+def _record(request: _Request, table: pd.DataFrame, newest: VersionRecord | None) -> VersionRecord:
+    given = bool(request.found.splits) or bool(newest and newest.given_split)
+    verb = "mirrored" if request.mirror and newest else "imported" if newest is None else "added to"
+    return VersionRecord(
+        dataset=request.name,
+        number=newest.number + 1 if newest else 1,
+        classes=in_natural_order(set(table["label"])),
+        images=len(table),
+        fingerprint=_fingerprint(table),
+        listing=request.listing,
+        source=str(request.found.source),
+        reason=f"{verb} from {request.found.source}",
+        given_split=given,
+        created_at=now(),
+    )
+
+
+def _fingerprint(table: pd.DataFrame) -> str:
+    digest = hashlib.sha256()
+    columns = table[["image_id", "label", "split", "group", "attributes"]]
+    for row in sorted(
+        tuple("" if pd.isna(cell) else str(cell) for cell in row) for row in columns.itertuples(index=False)
+    ):
+        digest.update(("\0".join(row) + "\n").encode())
+    return digest.hexdigest()
+
+
+def _publish(store: Store, record: VersionRecord, table: pd.DataFrame, report: ImportReport) -> None:
+    """Make a version visible: its files by one rename, then its record."""
+    folder = store.dataset_folder(record.dataset)
+    final = folder / str(record.number)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for abandoned in (*folder.glob(".new-*"), final):  # from an attempt that was killed: it has no record
+            shutil.rmtree(abandoned, ignore_errors=True)
+        temporary = folder / f".new-{secrets.token_hex(4)}"
+        try:
+            write_table(temporary / IMAGES_FILE, table)
+            write_json(temporary / REPORT_FILE, report.to_dict())
+            temporary.rename(final)
+            flush_to_disk(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    store.datasets.add_version(record)

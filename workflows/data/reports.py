@@ -1,0 +1,108 @@
+"""What an import did with every file, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from workflows.data.version import REPORT_FILE, DatasetVersion
+from workflows.errors import StorageError
+from workflows.store.files import read_json
+
+Outcome = Literal["accepted", "rejected", "ignored"]
+
+
+@dataclass(frozen=True)
+class ReportEntry:
+    """One file: what became of it and why (for an accepted one: what was special, or nothing)."""
+
+    path: str
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass
+class ImportReport:
+    """What an import did; accepted + rejected + ignored = total.
+
+    Attributes:
+        version: the data set's version that holds the images now.
+        changed: whether this import made that version (False: nothing was new).
+        layout: how the source was understood.
+        conversions: accepted images whose pixels were something else than 8-bit RGB.
+        entries: one for each file of the source.
+        notes: remarks for the person: warnings, and what was decided for them.
+        seconds: duration of the import.
+    """
+
+    version: DatasetVersion
+    changed: bool
+    layout: str
+    conversions: int = 0
+    entries: list[ReportEntry] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def _count(self, outcome: Outcome) -> int:
+        return sum(entry.outcome == outcome for entry in self.entries)
+
+    @property
+    def accepted(self) -> int:
+        """Number of images taken in."""
+        return self._count("accepted")
+
+    @property
+    def rejected(self) -> int:
+        """Number of images that can't be used."""
+        return self._count("rejected")
+
+    @property
+    def ignored(self) -> int:
+        """Number of files that are not labelled images."""
+        return self._count("ignored")
+
+    @property
+    def total(self) -> int:
+        """Number of files seen."""
+        return len(self.entries)
+
+    def left_out(self) -> list[ReportEntry]:
+        """Return what was not taken in: the rejected first."""
+        out = [entry for entry in self.entries if entry.outcome != "accepted"]
+        return sorted(out, key=lambda entry: (entry.outcome != "rejected", entry.path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, as it is saved and printed."""
+        return {
+            "dataset": self.version.name,
+            "version": self.version.number,
+            "images": self.version.images,
+            "classes": list(self.version.classes),
+            "changed": self.changed,
+            "layout": self.layout,
+            "total": self.total,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "ignored": self.ignored,
+            "conversions": self.conversions,
+            "reasons": dict(Counter(entry.reason for entry in self.left_out()).most_common(20)),
+            "notes": self.notes,
+            "seconds": round(self.seconds, 3),
+            "entries": [asdict(entry) for entry in self.entries],
+        }
+
+
+def load_report(version: DatasetVersion) -> ImportReport:
+    """Return the report of the import that made a version, as one that changed nothing.
+
+    Raises:
+        StorageError: the saved report is missing or damaged.
+    """
+    path = version.folder / REPORT_FILE
+    saved = read_json(path)
+    try:
+        entries = [ReportEntry(**entry) for entry in saved["entries"]]
+        return ImportReport(version, False, saved["layout"], saved["conversions"], entries, list(saved["notes"]))
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{path} is not an import report: {error}.", "The file is damaged.") from error

@@ -1,0 +1,223 @@
+"""Which images teach, which choose the checkpoint, which are kept for the test.
+
+Four promises: each class is divided in the ratios asked for; images of one group, and exact duplicates, are
+never on two sides; the outcome depends on the images and the seed, not on their order; and an image that
+has a split keeps it when others are added.
+
+The rule: images bound together by group or by content are one unit. A class's quota for each split is its
+number of images times the ratio, rounded by largest remainder, at least 1. New units, the largest first and
+then in the order of a seeded hash, go where the quotas are missed most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from workflows.data.version import SPLITS, Split
+from workflows.errors import DatasetError, UsageError
+
+Shares = dict[Split, float]
+Counts = dict[str, Counter[Split]]  # label -> images in each split
+
+
+@dataclass
+class _Unit:
+    """Images that must stay together."""
+
+    key: str
+    rows: list[int] = field(default_factory=list)
+    fresh: Counter[str] = field(default_factory=Counter)  # label -> images without a split yet
+    previous: set[Split] = field(default_factory=set)
+
+
+def assign_splits(
+    images: pd.DataFrame, ratios: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0
+) -> list[Split | None]:
+    """Return the split of each image.
+
+    Args:
+        images: columns `sha256`, `label`, `group` (null = none) and `split` (null = not assigned yet; others
+            are kept).
+        ratios: shares of train, val and test; scaled to add up to 1.
+        seed: decides which units go where.
+
+    Returns:
+        One split for each row. None stands for an image that can't be placed: what binds it to others binds
+        it to images that are on different sides already.
+
+    Raises:
+        DatasetError: a class has too few units for the splits asked for.
+        UsageError: the ratios make no sense.
+    """
+    shares = check_ratios(ratios)
+    labels = [str(label) for label in images["label"]]
+    splits: list[Split | None] = [split if split in SPLITS else None for split in images["split"]]
+    units = _bind(images["sha256"], images["group"], labels, splits)
+    _check_enough(units, labels, shares)
+    counts: Counts = defaultdict(Counter)
+    for label, split in zip(labels, splits, strict=True):
+        if split is not None:
+            counts[label][split] += 1
+    _follow(units, splits, counts)
+    known = {label for label, count in counts.items() if count}
+    _place([unit for unit in units if not unit.previous], splits, counts, shares, seed)
+    _check_reached(counts, shares, known)
+    return splits
+
+
+def check_ratios(ratios: Sequence[float]) -> Shares:
+    """Return the shares of the splits, scaled to add up to 1; a split without a share is left out.
+
+    Raises:
+        UsageError: not three numbers of at least 0 with shares for training and validation.
+    """
+    total = sum(ratios)
+    if len(ratios) != 3 or min(ratios) < 0 or not 0 < total < float("inf") or ratios[0] == 0 or ratios[1] == 0:
+        raise UsageError(
+            f"A split into {'/'.join(f'{ratio:g}' for ratio in ratios)} is not possible.",
+            "Give the shares of training, validation and test, e.g. 70/15/15; only the test may be 0.",
+        )
+    return {split: ratio / total for split, ratio in zip(SPLITS, ratios, strict=True) if ratio > 0}
+
+
+def quotas(number: int, shares: Mapping[Split, float]) -> Counter[Split]:
+    """Return how many of `number` images each split gets: largest remainder (Hamilton's method), at least 1 each."""
+    exact = {split: number * share for split, share in shares.items()}
+    whole = Counter({split: max(1, int(value)) for split, value in exact.items()})
+    by_remainder = sorted(exact, key=lambda split: exact[split] - whole[split], reverse=True)
+    for split in by_remainder[: max(0, number - whole.total())]:
+        whole[split] += 1
+    while whole.total() > number and max(whole.values()) > 1:
+        whole[max(whole, key=lambda split: whole[split])] -= 1
+    return whole
+
+
+def _bind(
+    contents: Iterable[str], groups: Iterable[object], labels: Sequence[str], splits: Sequence[Split | None]
+) -> list[_Unit]:
+    """Return the units: the connected components of images that share content or a group."""
+    tokens = _Tokens()
+    own = []
+    for content, group in zip(contents, groups, strict=True):
+        own.append(f"content {content}")
+        if isinstance(group, str):
+            tokens.join(own[-1], f"group {group}")
+    units: dict[str, _Unit] = {}
+    for row, token in enumerate(own):
+        key = tokens.root(token)
+        unit = units.setdefault(key, _Unit(key))
+        unit.rows.append(row)
+        split = splits[row]
+        if split is None:
+            unit.fresh[labels[row]] += 1
+        else:
+            unit.previous.add(split)
+    return list(units.values())
+
+
+class _Tokens:
+    """Sets that are joined (union-find); each is named by its smallest member, whatever the order of joining."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def root(self, token: str) -> str:
+        path = []
+        while (parent := self._parent.get(token, token)) != token:
+            path.append(token)
+            token = parent
+        for passed in path:
+            self._parent[passed] = token
+        return token
+
+    def join(self, one: str, other: str) -> None:
+        low, high = sorted((self.root(one), self.root(other)))
+        self._parent[high] = low
+
+
+def _check_enough(units: Sequence[_Unit], labels: Sequence[str], shares: Shares) -> None:
+    images = Counter(labels)
+    of_label: Counter[str] = Counter()
+    for unit in units:
+        of_label.update({labels[row] for row in unit.rows})
+    small = sorted(
+        (label for label in images if of_label[label] < len(shares)), key=lambda label: (images[label], label)
+    )
+    if not small:
+        return
+    label = small[0]
+    apart = "" if of_label[label] == images[label] else f" in {of_label[label]} groups (or sets of duplicates)"
+    others = f" So have {len(small) - 1} other classes." if len(small) > 1 else ""
+    raise DatasetError(
+        f"Class {label!r} has too few images for a split into {', '.join(shares)}: {images[label]}{apart}.{others}",
+        f"Each class needs at least {len(shares)} images that may be separated, better 10 or more: add images, "
+        "remove the class, or ask for no test split (--split 80/20/0).",
+    )
+
+
+def _follow(units: Sequence[_Unit], splits: list[Split | None], counts: Counts) -> None:
+    """Put new images beside the older ones that they are bound to."""
+    for unit in units:
+        if len(unit.previous) != 1:
+            continue
+        side = next(iter(unit.previous))
+        for label, number in unit.fresh.items():
+            counts[label][side] += number
+        for row in unit.rows:
+            splits[row] = side
+
+
+def _place(units: Sequence[_Unit], splits: list[Split | None], counts: Counts, shares: Shares, seed: int) -> None:
+    """Put units without any split where the quotas of their classes are missed most."""
+    waiting: Counter[str] = Counter(label for unit in units for label in unit.fresh)
+    fresh: Counter[str] = Counter()
+    for unit in units:
+        fresh.update(unit.fresh)
+    quota = {label: quotas(counts[label].total() + number, shares) for label, number in fresh.items()}
+    for unit in sorted(units, key=lambda unit: (-len(unit.rows), _hash(seed, unit.key))):
+        side = _best_side(unit, counts, quota, waiting, shares)
+        for label, number in unit.fresh.items():
+            counts[label][side] += number
+            waiting[label] -= 1
+        for row in unit.rows:
+            splits[row] = side
+
+
+def _best_side(
+    unit: _Unit, counts: Counts, quota: Mapping[str, Counter[Split]], waiting: Counter[str], shares: Shares
+) -> Split:
+    sides: list[Split] = list(shares)
+    urgent: Counter[Split] = Counter()
+    for label in unit.fresh:
+        empty = [side for side in sides if counts[label][side] == 0]
+        if waiting[label] <= len(empty):  # the last units of a class go where it would be missing altogether
+            urgent.update(empty)
+    if urgent:
+        sides = [side for side in sides if urgent[side] == max(urgent.values())]
+    # maximising this product minimises the squared distance from all quotas after the step
+    return max(
+        sides,
+        key=lambda side: sum(
+            number * (quota[label][side] - counts[label][side]) for label, number in unit.fresh.items()
+        ),
+    )
+
+
+def _check_reached(counts: Counts, shares: Shares, known: set[str]) -> None:
+    for label in sorted(set(counts) - known):
+        missing = [side for side in shares if counts[label][side] == 0]
+        if missing:
+            raise DatasetError(
+                f"Class {label!r} can't be in {' and '.join(missing)}: its images are grouped with those of other "
+                "classes in too few groups.",
+                "Use smaller groups, more images, or no test split (--split 80/20/0).",
+            )
+
+
+def _hash(seed: int, key: str) -> bytes:
+    return hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=16).digest()

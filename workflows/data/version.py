@@ -1,0 +1,127 @@
+"""A data set's version: which images, with which labels, in which split. It never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from workflows.store.datasets import VersionRecord
+from workflows.store.files import read_table
+from workflows.store.store import Store
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+IMAGES_FILE = "images.parquet"
+REPORT_FILE = "import.json"
+
+# One row for each image of a version.
+#   path         in its source, with `/`
+#   width, height  pixels, upright
+#   mode, format, orientation  as stored in the file
+#   group        images of one group are never on two sides; null = none
+#   source       folder that the image was imported from
+#   attributes   further columns of the label file, as JSON
+#   phash        perceptual hash; null until it is computed
+COLUMNS = (
+    "image_id",
+    "path",
+    "sha256",
+    "width",
+    "height",
+    "mode",
+    "format",
+    "orientation",
+    "label",
+    "split",
+    "group",
+    "source",
+    "attributes",
+    "phash",
+)
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """One immutable version of a data set.
+
+    Attributes:
+        classes: class names in natural order (2 before 10); a class's index is its place here.
+        images: number of images.
+        fingerprint: SHA-256 over all records; equal fingerprints mean equal content.
+        source: folder that the newest images came from.
+        reason: why this version was made, in words.
+        folder: holds `images.parquet` and `import.json`.
+        given_split: whether the split came with the images.
+    """
+
+    name: str
+    number: int
+    classes: tuple[str, ...]
+    images: int
+    fingerprint: str
+    source: str
+    created_at: datetime
+    reason: str
+    folder: Path
+    given_split: bool
+
+    def table(self) -> pd.DataFrame:
+        """Return one row for each image, sorted by path; the columns are :data:`COLUMNS`.
+
+        Raises:
+            StorageError: the file is missing or damaged.
+        """
+        return read_table(self.folder / IMAGES_FILE)
+
+    def split_counts(self) -> pd.DataFrame:
+        """Return the number of images, classes (rows, in order) by splits (columns train, val, test)."""
+        table = self.table()
+        counts = pd.crosstab(table["label"], table["split"])
+        return counts.reindex(index=list(self.classes), columns=list(SPLITS), fill_value=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.number}"
+
+
+def version_of(store: Store, record: VersionRecord) -> DatasetVersion:
+    """Return the version that a record of the store describes."""
+    return DatasetVersion(
+        name=record.dataset,
+        number=record.number,
+        classes=record.classes,
+        images=record.images,
+        fingerprint=record.fingerprint,
+        source=record.source,
+        created_at=record.created_at,
+        reason=record.reason,
+        folder=store.dataset_folder(record.dataset) / str(record.number),
+        given_split=record.given_split,
+    )
+
+
+def image_id(path: str, sha256: str) -> str:
+    """Return the id of the image with this content at this place of its source: 16 hex digits."""
+    return hashlib.blake2b(f"{path}\0{sha256}".encode(), digest_size=8).hexdigest()
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key that puts `2` before `10` and `img2` before `img10`; equal for equal names only.
+
+    >>> sorted(["10", "2", "1"], key=natural_key)
+    ['1', '2', '10']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    folded = tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part.casefold()) for part in parts)
+    return (*folded, (-1, 0, name))  # the name itself decides between `Dog` and `dog`, `1` and `01`
+
+
+def in_natural_order(names: set[str]) -> tuple[str, ...]:
+    """Return class names in the order that fixes their indices."""
+    return tuple(sorted(names, key=natural_key))
