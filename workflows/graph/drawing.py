@@ -141,9 +141,13 @@ def _box(node: Node, width: int) -> list[str]:
 
 
 def _because(workflow: Workflow, node: Node, width: int) -> list[str]:
-    lines = []
+    """Tell the reasons of a node's settings; settings that share a reason share a line."""
+    shared: dict[str, list[str]] = {}
     for reason in workflow.reasons:
         if reason.node == node.id:
-            text = _clean(f"{reason.field} = {_value(reason.value)}: {reason.because}")
-            lines += textwrap.wrap(text, width, initial_indent="    │ ", subsequent_indent="    │   ")
+            shared.setdefault(reason.because, []).append(f"{reason.field} {_value(reason.value)}")
+    lines = []
+    for because, values in shared.items():
+        text = _clean(f"{', '.join(values)}: {because}")
+        lines += textwrap.wrap(text, width, initial_indent="    │ ", subsequent_indent="    │   ")
     return lines

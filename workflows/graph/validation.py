@@ -30,7 +30,9 @@ def read_settings(kind: str, values: Mapping[str, Any]) -> tuple[NodeSettings | 
     fields = {field.field: field for field in describe_fields(kind)}
     values = {name: _text_of(fields.get(name), value) for name, value in values.items()}
     problems = [
-        _not_a_switch(fields[name], value) for name, value in values.items() if name in fields and _has_bool(value)
+        _not_a_switch(fields[name], value)
+        for name, value in values.items()
+        if name in fields and isinstance(value, bool)
     ]
     judged = {problem.path for problem in problems}
     try:
@@ -56,10 +58,6 @@ def _text_of(field: FieldDescription | None, value: Any) -> Any:
     return str(value) if wants_text and isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _has_bool(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
 def _not_a_switch(field: FieldDescription, value: bool) -> FieldProblem:
     """Refuse true and false, which would otherwise pass as the numbers 1 and 0: no field is a switch."""
     return FieldProblem(field.field, f"expected {field.expected}, got {shown(value)}")
@@ -78,7 +76,16 @@ def _in_words(kind: str, fields: dict[str, FieldDescription], error: ErrorDetail
     expected = f"one of {field.range}" if len(error["loc"]) > 1 else field.expected
     if error["type"] == "missing":
         return FieldProblem(path, f"missing; expected {expected}")
-    return FieldProblem(path, f"expected {expected}, got {shown(error['input'])}")
+    return FieldProblem(path, f"expected {expected}, got {shown(error['input'])}{_neighbours(error)}")
+
+
+def _neighbours(error: ErrorDetails) -> str:
+    """Name the nearest values that are allowed where a multiple is asked for."""
+    if error["type"] != "multiple_of":
+        return ""
+    step = error["ctx"]["multiple_of"]
+    below = error["input"] // step * step
+    return f"; the nearest are {below} and {below + step}" if below else f"; the nearest is {step}"
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -36,6 +36,7 @@ from workflows.graph.settings import (
     SplitSettings,
     TrainingSettings,
 )
+from workflows.graph.templates import list_templates, template_text
 from workflows.graph.validation import read_settings
 from workflows.graph.writing import write_yaml
 
@@ -49,6 +50,8 @@ __all__ = [
     "Workflow",
     "describe_fields",
     "dumps",
+    "list_templates",
+    "load_template",
     "load_workflow",
     "loads",
 ]
@@ -228,19 +231,34 @@ class Workflow(Piece):
 
 
 def load_workflow(path: Path) -> Workflow:
-    """Read a workflow from a YAML file.
+    """Read a workflow from a YAML file; where no such file is, `path` may be a template's name.
 
     Raises:
         WorkflowError: it can't be read, or is wrong; names every bad node and field at once.
     """
+    path = Path(path)
+    if str(path) in list_templates() and not path.exists():
+        return load_template(str(path))
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WorkflowError(f"{path} is not text in UTF-8, so it can't be a workflow.") from error
     except OSError as error:
-        hint = "Make one with: fieldguide workflow recommend NAME -o wf.yaml"
+        hint = (
+            "Make one with: fieldguide workflow recommend NAME -o wf.yaml\n"
+            f"or take a template by its name: {', '.join(list_templates())}"
+        )
         raise WorkflowError(f"The workflow {path} can't be read: {error.strerror}.", hint=hint) from error
     return loads(text, str(path))
+
+
+def load_template(name: str) -> Workflow:
+    """Read a ready-made workflow; put a data set's name in with `with_settings("dataset", name=...)`.
+
+    Raises:
+        WorkflowError: no such template.
+    """
+    return loads(template_text(name), f"the template {name!r}")
 
 
 def loads(text: str, where: str = "the workflow") -> Workflow:

@@ -15,15 +15,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from workflows.graph.nodes import Estimate
 from workflows.graph.settings import ModelSize
 from workflows.recommend.facts import Facts
+from workflows.recommend.hardware import PROBE_PIXELS, Hardware
 
 if TYPE_CHECKING:
     from workflows.graph.workflow import Workflow
-    from workflows.recommend.hardware import Hardware
 
 REFERENCE_SIZE = 224
 """Side in pixels at which costs and speeds are stated."""
@@ -79,9 +79,11 @@ MIXED_FACTOR = 0.6
 BASE_BYTES = {"cpu": 900e6, "cuda": 900e6}
 """What the libraries (and on GPU the context) take before a model is loaded."""
 
-MEASURED_RANGE = (0.80, 1.30)
-DEFAULT_RANGE = {"cpu": (0.30, 2.0), "cuda": (0.30, 2.5)}
-"""Likely actual time as factors of the estimate; CPUs of one kind differ by three times."""
+PROBE_EFFICIENCY = 0.8
+"""Real training crops, evaluates and records beside the steps that a probe times."""
+
+RANGES = {"runs": (0.8, 1.3), "probe": (0.6, 1.6), "assumed": (0.3, 2.5)}
+"""Likely actual time as factors of the estimate, by what it rests on; CPUs of one kind differ by three times."""
 
 
 class Speed(NamedTuple):
@@ -89,7 +91,8 @@ class Speed(NamedTuple):
 
     images_per_second: float
     basis: str
-    measured: bool = False
+    """What it rests on, in words."""
+    certainty: Literal["runs", "probe", "assumed"] = "assumed"
 
 
 class Measurement(NamedTuple):
@@ -103,12 +106,21 @@ class Measurement(NamedTuple):
 def default_speed(hardware: Hardware) -> Speed:
     """Return what is assumed of a device on which nothing was measured yet."""
     if hardware.kind == "cuda":
-        gpus = 1 + MULTI_GPU_EFFICIENCY * (len(hardware.devices) - 1)
-        speed = min(GPU_IMAGES_PER_SECOND * gpus, HOST_IMAGES_PER_CORE * hardware.cores)
+        speed = min(GPU_IMAGES_PER_SECOND * _gpu_factor(hardware), _host_limit(hardware))
         return Speed(speed, "no run on this GPU yet; assumed from published speeds of small networks on one GPU")
     per_core = CPU_BF16_PER_CORE if hardware.bf16 else CPU_FLOAT32_PER_CORE
     kind = "with 16-bit arithmetic" if hardware.bf16 else "without 16-bit arithmetic"
     return Speed(per_core * hardware.cores, f"no run on this processor yet; assumed from another one {kind}")
+
+
+def _gpu_factor(hardware: Hardware) -> float:
+    """Return how many times faster all devices are than one of them."""
+    return 1 + MULTI_GPU_EFFICIENCY * max(len(hardware.devices) - 1, 0)
+
+
+def _host_limit(hardware: Hardware) -> float:
+    """Return the images per second that the processor can prepare."""
+    return HOST_IMAGES_PER_CORE * hardware.cores
 
 
 def measured_speed(measurements: Sequence[Measurement], kind: str) -> Speed | None:
@@ -123,7 +135,13 @@ def measured_speed(measurements: Sequence[Measurement], kind: str) -> Speed | No
         return None
     speeds = [m.images_per_second * relative_cost(m.size, m.image_size, kind) for m in recent]
     runs = "the last run" if len(speeds) == 1 else f"the last {len(speeds)} runs"
-    return Speed(statistics.median(speeds), f"measured in {runs} on this device", measured=True)
+    return Speed(statistics.median(speeds), f"measured in {runs} on this device", "runs")
+
+
+def probed_speed(rate: float, hardware: Hardware) -> Speed:
+    """Return a device's speed from `training_rate`, images per second of size n at `PROBE_PIXELS`."""
+    speed = rate * relative_cost("n", PROBE_PIXELS, hardware.kind) * PROBE_EFFICIENCY * _gpu_factor(hardware)
+    return Speed(min(speed, _host_limit(hardware)), "measured for a second on this device", "probe")
 
 
 def relative_cost(size: ModelSize, image_size: int, kind: str) -> float:
@@ -195,7 +213,7 @@ def estimate(facts: Facts, workflow: Workflow, hardware: Hardware, speed: Speed 
         evaluate_every=training.evaluate_every,
         heat_maps=len(workflow.explanation.methods) * workflow.explanation.images,
     )
-    low, high = MEASURED_RANGE if speed.measured else DEFAULT_RANGE[hardware.kind]
+    low, high = RANGES[speed.certainty]
     return Estimate(
         seconds=round(seconds, 1),
         seconds_low=round(seconds * low, 1),

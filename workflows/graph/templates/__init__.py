@@ -6,7 +6,6 @@ from importlib.resources import files
 
 from workflows.errors import WorkflowError
 from workflows.graph.checks import did_you_mean
-from workflows.graph.workflow import Workflow, loads
 
 SUFFIX = ".yaml"
 
@@ -29,13 +28,3 @@ def template_text(name: str) -> str:
         near = did_you_mean(name, names) or f"; there are {', '.join(names)}"
         raise WorkflowError(f"There is no template {name!r}{near}.")
     return (files(__package__) / f"{name}{SUFFIX}").read_text(encoding="utf-8")
-
-
-def load_template(name: str, dataset: str | None = None) -> Workflow:
-    """Read a template, for a data set if one is named.
-
-    Raises:
-        WorkflowError: no such template.
-    """
-    workflow = loads(template_text(name), f"the template {name!r}")
-    return workflow.with_settings("dataset", name=dataset) if dataset else workflow

@@ -1,0 +1,86 @@
+"""The recommender at work on a store: facts of a stored version, this machine, its earlier runs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from workflows.graph.workflow import Goal, Workflow
+from workflows.recommend.estimate import Measurement, Speed, measured_speed, probed_speed
+from workflows.recommend.facts import dataset_facts, pixel_reader
+from workflows.recommend.hardware import Hardware, detect_hardware, training_rate
+from workflows.recommend.rules import recommend
+
+if TYPE_CHECKING:
+    from workflows.data.version import DatasetVersion
+    from workflows.store.runs import RunRecord
+    from workflows.store.store import Store
+
+
+def recommend_for(
+    store: Store,
+    version: DatasetVersion,
+    goal: Goal,
+    *,
+    image_size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    weights: str = "auto",
+    device: str = "auto",
+    minutes: float | None = None,
+) -> Workflow:
+    """Recommend a workflow for a stored version on this machine; see `rules.recommend` for the arguments.
+
+    Raises:
+        DatasetError: the version has no training images or a single class.
+        DeviceError: `device` is not there.
+        UsageError, WorkflowError: a wish is out of range.
+    """
+    hardware = detect_hardware(device)
+    return recommend(
+        dataset_facts(version, pixel_reader(store)),
+        goal,
+        hardware,
+        image_size=image_size,
+        epochs=epochs,
+        seed=seed,
+        weights=weights,
+        minutes=minutes,
+        speed=device_speed(store, hardware),
+    )
+
+
+def device_speed(store: Store, hardware: Hardware) -> Speed:
+    """Return the training speed of a device: from its finished runs, or else measured for a second."""
+    known = measured_speed(measurements(store.runs.list(), hardware), hardware.kind)
+    return known or probed_speed(training_rate(hardware), hardware)
+
+
+def measurements(runs: Iterable[RunRecord], hardware: Hardware) -> list[Measurement]:
+    """Collect the speeds of runs that finished on `hardware` of this host, oldest first.
+
+    Args:
+        runs: newest first.
+        hardware: the device.
+    """
+    found = [_measurement(run) for run in runs if _ran_on(run, hardware)]
+    return [measurement for measurement in reversed(found) if measurement]
+
+
+def _ran_on(run: RunRecord, hardware: Hardware) -> bool:
+    return run.state == "finished" and run.host == socket.gethostname() and run.device == hardware.device
+
+
+def _measurement(run: RunRecord) -> Measurement | None:
+    """Read a run's model and speed from its documents; None where another release wrote them otherwise."""
+    speed = (run.result or {}).get("images_per_second")
+    if not isinstance(speed, int | float) or run.workflow is None:
+        return None
+    try:
+        model = Workflow.model_validate(run.workflow).model
+    except ValidationError:
+        return None
+    return Measurement(model.size, model.image_size, float(speed))
