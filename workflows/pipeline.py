@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +30,9 @@ from workflows.progress import Progress, silent
 from workflows.store.files import read_json, write_json
 from workflows.store.runs import RunRecord
 from workflows.store.store import Store
+
+if TYPE_CHECKING:
+    from workflows.data.pixels import Pixels
 
 
 class TrainRequest(BaseModel):
@@ -112,6 +115,14 @@ class RunContext:
     def records(self) -> pd.DataFrame:
         """Return the table of the run's photos."""
         return pd.read_parquet(self.records_path)
+
+    def pixels(self) -> Pixels:
+        """Return the run's decoded photos, decoding them if nobody has (after stage `split`)."""
+        from workflows.data.pixels import SquareTransform, open_pixels
+
+        model, store = self.workflow.model, self.store
+        transform = SquareTransform(model.image_size, model.square)
+        return open_pixels(self.records(), store.blobs.path, transform, store.cache_folder, self.progress)
 
 
 @dataclass(frozen=True)

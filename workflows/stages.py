@@ -88,9 +88,10 @@ def settle_split(context: RunContext) -> dict[str, Any]:
     settings: SplitSettings = context.workflow.split
     table = context.version.table()
     if settings.source == "new":
-        from workflows.data.splits import split_table
+        from workflows.data.splits import assign_splits
 
-        table = split_table(table, (settings.train, settings.val, settings.test), settings.seed)
+        shares = (settings.train, settings.val, settings.test)
+        table = table.assign(split=pd.Series(assign_splits(table.assign(split=None), shares, settings.seed)))
     records = table[RECORD_COLUMNS].sort_values("image_id", ignore_index=True)
     counts = {split: int((records["split"] == split).sum()) for split in ("train", "val", "test")}
     missing = [split for split in ("train", "val") if not counts[split]]
@@ -116,12 +117,7 @@ def _check_classes_taught(records: pd.DataFrame, name: str) -> None:
 
 def decode_photos(context: RunContext) -> dict[str, Any]:
     """Decode every photo once for this image size and way to a square."""
-    from workflows.data.pixels import SquareTransform, open_pixels
-
-    model = context.workflow.model
-    transform = SquareTransform(model.image_size, model.square)
-    store = context.store
-    pixels = open_pixels(context.records(), store.blobs.path, transform, store.cache_folder, context.progress)
+    pixels = context.pixels()
     return {"images": len(pixels.rows), "bytes": int(pixels.training.size + pixels.evaluation.size)}
 
 
@@ -183,16 +179,12 @@ def write_preview(context: RunContext) -> None:
     """Fix the sample of validation photos that is followed through all steps, and keep what the network sees."""
     from PIL import Image
 
-    from workflows.data.pixels import SquareTransform, open_pixels
     from workflows.store.files import atomic_path
 
-    folder, model = context.folder / "training", context.workflow.model
+    folder = context.folder / "training"
     ids = preview_sample(context.records(), context.workflow.evaluation.preview_images)
-    store = context.store
-    transform = SquareTransform(model.image_size, model.square)
-    pixels = open_pixels(context.records(), store.blobs.path, transform, store.cache_folder)
     (folder / "preview").mkdir(parents=True, exist_ok=True)
-    for image_id, square in zip(ids, pixels.squares(ids), strict=True):
+    for image_id, square in zip(ids, context.pixels().squares(ids), strict=True):
         with atomic_path(folder / "preview" / f"{image_id}.png") as partial, partial.open("wb") as file:
             Image.fromarray(square).save(file, format="PNG")
     write_json(folder / "preview.json", {"image_ids": ids})
@@ -215,7 +207,7 @@ def evaluate_model(context: RunContext) -> dict[str, Any]:
     records = context.records()
     chosen = records[records["split"].isin(settings.splits)]
     predictor = Predictor.load(store, context.run_id, context.need("workflow")["device"])
-    frame = predict_records(predictor, chosen, store.blobs.path, store.cache_folder, context.progress)
+    frame = predict_records(predictor, chosen, context.pixels().squares(chosen["image_id"].tolist()))
     classes = predictor.card.classes
     metrics = evaluate_predictions(
         context.folder / "evaluation", frame, classes, settings.splits, bins=settings.calibration_bins
@@ -239,7 +231,6 @@ def find_suspects(context: RunContext, frame: pd.DataFrame) -> int:
 
 def explain_model(context: RunContext) -> dict[str, Any]:
     """Draw heat-maps for the photos of the test split (val, if there is none) that say most."""
-    from workflows.data.pixels import SquareTransform, open_pixels
     from workflows.evaluation.predictions import read_predictions
     from workflows.explanation.explain import choose_to_explain, explain_squares
     from workflows.inference.predictor import Predictor
@@ -249,13 +240,10 @@ def explain_model(context: RunContext) -> dict[str, Any]:
     split = "test" if (frame["split"] == "test").any() else "val"
     chosen = choose_to_explain(frame[frame["split"] == split], settings.images)
     predictor = Predictor.load(store, context.run_id, context.need("workflow")["device"])
-    card = predictor.card
-    transform = SquareTransform(card.image_size, card.square)
-    pixels = open_pixels(context.records(), store.blobs.path, transform, store.cache_folder)
     ids = chosen["image_id"].tolist()
     folder = context.folder / "explanation"
     records = explain_squares(
-        predictor, pixels.squares(ids), ids, ids, settings.methods, folder, progress=context.progress
+        predictor, context.pixels().squares(ids), ids, ids, settings.methods, folder, progress=context.progress
     )
     table = pd.DataFrame(records, columns=["path", "method", "predicted", "confidence", "target", "picture"])
     table = table.rename(columns={"path": "image_id"}).merge(frame[["image_id", "path", "label"]], on="image_id")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -190,7 +191,9 @@ def _build(
             shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     except OSError as error:
-        raise StorageError(f"The decoded photos can't be written to {folder.parent}: {error.strerror or error}") from error
+        raise StorageError(
+            f"The decoded photos can't be written to {folder.parent}: {error.strerror or error}"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -220,29 +223,44 @@ def _decode_all(
         rgb = read_rgb(locate(sha256))
         return training_pixels(rgb, transform.size, transform.square) if split == "train" else transform(rgb)
 
-    files = {split: "training" if split == "train" else "evaluation" for split in ("train", "val", "test")}
-    counts, offsets = {"training": 0, "evaluation": 0}, {"training": 0, "evaluation": 0}
+    ids, hashes, splits = (ordered[column].tolist() for column in ("image_id", "sha256", "split"))
     rows = []
     with (
         (folder / "training.bin").open("wb") as training,
         (folder / "evaluation.bin").open("wb") as evaluation,
         ThreadPoolExecutor(threads) as pool,
     ):
-        handles = {"training": training, "evaluation": evaluation}
-        tasks = zip(ordered["sha256"], ordered["split"], strict=True)
-        for done, pixels in enumerate(_map_in_order(pool, decode, tasks, ahead=4 * threads), start=1):
-            image_id, split = ordered["image_id"].iat[done - 1], ordered["split"].iat[done - 1]
-            name = files[split]
-            handles[name].write(pixels.tobytes())
-            rows.append((image_id, split, counts[name], pixels.shape[0], pixels.shape[1], offsets[name]))
-            counts[name] += 1
-            offsets[name] += pixels.size
-            progress("decode photos", done, len(ordered))
+        files = {"train": _PixelFile(training), "other": _PixelFile(evaluation)}
+        decoded = _map_in_order(pool, decode, zip(hashes, splits, strict=True), ahead=4 * threads)
+        for image_id, split, pixels in zip(ids, splits, decoded, strict=True):
+            position, offset = files[split if split == "train" else "other"].append(pixels)
+            rows.append((image_id, split, position, pixels.shape[0], pixels.shape[1], offset))
+            progress("decode photos", len(rows), len(ids))
     return pd.DataFrame(rows, columns=["image_id", "split", "position", "height", "width", "offset"])
 
 
+@dataclass
+class _PixelFile:
+    """A file of decoded photos, one after the other."""
+
+    handle: BinaryIO
+    photos: int = 0
+    size: int = 0
+
+    def append(self, pixels: np.ndarray) -> tuple[int, int]:
+        """Write a photo and return its number and the byte it begins at."""
+        place = self.photos, self.size
+        self.handle.write(pixels.tobytes())
+        self.photos += 1
+        self.size += pixels.size
+        return place
+
+
 def _map_in_order(
-    pool: ThreadPoolExecutor, work: Callable[[tuple[str, str]], np.ndarray], tasks: Iterable[tuple[str, str]], ahead: int
+    pool: ThreadPoolExecutor,
+    work: Callable[[tuple[str, str]], np.ndarray],
+    tasks: Iterable[tuple[str, str]],
+    ahead: int,
 ) -> Iterable[np.ndarray]:
     """Like `pool.map`, but with no more than `ahead` results waiting in memory."""
     waiting = []

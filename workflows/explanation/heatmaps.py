@@ -19,8 +19,8 @@ from torch import nn
 from workflows.errors import UsageError
 from workflows.training.network import Classifier, to_input
 
-SMALLEST_MAP = 7
-"""Cells per side that a map needs to show where something is (7 is what ImageNet models have at 224 pixels)."""
+SMALLEST_MAP = 6
+"""Cells per side that a map needs to show where something is (ImageNet models have 7 at 224 pixels)."""
 
 LAYERS = {8: 32, 6: 16, 4: 8, 2: 4}
 """Last layer of each stage of YOLOv8-cls, and how many input pixels one of its cells spans."""
@@ -93,7 +93,9 @@ def heatmaps(
         raise UsageError(f"There is no heat-map method {method}.", f"Choose from: {', '.join(METHODS)}.")
     chosen = choose_layer(squares.shape[1]) if layer is None else layer
     if not 0 <= chosen < len(model.model) - 1:
-        raise UsageError(f"Layer {chosen} is not one of 0 … {len(model.model) - 2}.", "Leave it out to have one chosen.")
+        raise UsageError(
+            f"Layer {chosen} is not one of 0 … {len(model.model) - 2}.", "Leave it out to have one chosen."
+        )
     device = next(model.parameters()).device
     parts = []
     # gradients must reach the layer although the weights themselves don't learn here
@@ -107,6 +109,4 @@ def heatmaps(
 
 def overlay(square: np.ndarray, heatmap: np.ndarray, opacity: float = 0.5) -> np.ndarray:
     """Draw `heatmap` [side, side] over the very pixels that the network saw (uint8 [side, side, 3], RGB)."""
-    return show_cam_on_image(
-        square.astype(np.float32) / 255.0, heatmap, use_rgb=True, image_weight=1.0 - opacity
-    )
+    return show_cam_on_image(square.astype(np.float32) / 255.0, heatmap, use_rgb=True, image_weight=1.0 - opacity)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workflows.data.catalog import get_version
@@ -18,24 +19,14 @@ from workflows.progress import Progress, silent
 from workflows.store.store import Store
 
 
-def predict_records(
-    predictor: Predictor,
-    records: pd.DataFrame,
-    locate: Callable[[str], Path],
-    cache_folder: Path,
-    progress: Progress = silent,
-) -> pd.DataFrame:
-    """Return the predictions table of `records` (image_id, path, sha256, split, label)."""
-    # `evaluation` pixels are kept for all but training photos; judged here, a training photo is no exception
-    as_test = records.assign(split=records["split"].where(records["split"] != "train", "test"))
-    pixels = open_pixels(as_test, locate, predictor.card.transform, cache_folder, progress)
-    probabilities = predictor.probabilities(pixels.squares(records["image_id"].tolist()))
+def predict_records(predictor: Predictor, records: pd.DataFrame, squares: np.ndarray) -> pd.DataFrame:
+    """Return the predictions table of `records` (image_id, path, split, label) from their network inputs."""
     return predictions_table(
         records["image_id"].tolist(),
         records["path"].tolist(),
         records["split"].tolist(),
         records["label"].tolist(),
-        probabilities,
+        predictor.probabilities(squares),
         predictor.card.classes,
     )
 
@@ -78,9 +69,11 @@ def evaluate_run(
     if chosen.empty:
         held = ", ".join(sorted(records["split"].unique()))
         raise DatasetError(f"Data set {name} has no photos in split {split}.", f"It has: {held}.")
-    frame = predict_records(predictor, chosen, store.blobs.path, store.cache_folder, progress)
+    # decoded for evaluation are all but training photos; judged here, a training photo is no exception
+    judged = chosen.assign(split="test")
+    pixels = open_pixels(judged, store.blobs.path, card.transform, store.cache_folder, progress)
+    frame = predict_records(predictor, chosen.assign(split=split), pixels.squares(chosen["image_id"].tolist()))
     target = out or folder / "evaluations" / f"{name}-v{version}-{split}"
-    frame = frame.assign(split=split)
     metrics = evaluate_predictions(target, frame, card.classes, (split,), bins=bins)
     return {
         "run_id": card.run_id,

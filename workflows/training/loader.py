@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,6 +97,7 @@ class BatchLoader:
             pin_memory=pin,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
+            generator=torch.Generator(),  # else each pass would draw from the global generator
         )
 
     @property
@@ -107,8 +109,10 @@ class BatchLoader:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        return iter(self._loader)
+        # A generator starts no loader process before its first batch is asked for; Ultralytics' loop makes two
+        # iterators per epoch and uses one.
+        yield from self._loader
 
 
-def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _as_it_is(batch: Any) -> Any:
     return batch

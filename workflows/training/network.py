@@ -31,7 +31,9 @@ class ClassifierLoss:
         self.label_smoothing = label_smoothing
         self.seen: torch.Tensor | None = None
 
-    def __call__(self, logits: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def __call__(
+        self, logits: torch.Tensor, batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the mean loss of a batch and the same, detached, by name. `logits`: [n, classes]."""
         logits, labels = logits.float(), batch["cls"]
         loss = self.mean(logits, labels)

@@ -13,8 +13,10 @@ Only its own hooks are used: methods made to be overridden, and callbacks. What 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,7 @@ from workflows.training.weights import load_weights
 CHECKPOINT_SECONDS = 5.0
 """A full state is written at most this often (and after the last epoch): tiny epochs must not wait for the disk."""
 
+
 class FieldguideTrainer(ClassificationTrainer):
     """Trains one `TrainingJob`. The processes that DDP starts find the job through the environment."""
 
@@ -70,7 +73,7 @@ class FieldguideTrainer(ClassificationTrainer):
                 lambda step, values: runs.record_step(run_id, step, values),
                 lambda step: runs.forget_steps(run_id, step),
             )
-        self.best: dict[str, Any] = {}
+        self.kept: dict[str, Any] = {}
         self._saved_at = time.monotonic()
         self._iteration = 0
         self._positions: list[torch.Tensor] = []
@@ -96,14 +99,14 @@ class FieldguideTrainer(ClassificationTrainer):
         self.pixels: Pixels = open_pixels(photos, locate, transform, self._store.cache_folder)
         targets = photos.set_index("image_id")["target"]
         self.train_ids = self.pixels.training_rows()["image_id"].to_numpy()
-        self.train_targets = targets.loc[self.train_ids].to_numpy(np.int64)
-        self.val_ids = photos.loc[photos["split"] == "val", "image_id"].to_numpy()
-        self.val_targets = targets.loc[self.val_ids].to_numpy(np.int64)
+        self.train_targets = targets.loc[self.train_ids].to_numpy(np.int64, copy=True)
+        self.val_ids = photos.loc[photos["split"] == "val", "image_id"].tolist()
+        self.val_targets = targets.loc[self.val_ids].to_numpy(np.int64, copy=True)
 
     def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
         """Return the loader of augmented training photos; validation needs none (see `validate`)."""
         if mode != "train":
-            return None
+            return SimpleNamespace(dataset=self.val_ids)  # only ever counted
         processes = max(self.world_size, 1)
         batches = EpochBatches(len(self.train_ids), batch_size, self.settings.seed, max(rank, 0), processes)
         augmenter = Augmenter(self.job.augmentation, self.job.model.image_size)
@@ -115,9 +118,7 @@ class FieldguideTrainer(ClassificationTrainer):
             return self.settings.workers
         if self.device.type != "cuda":
             return 0  # the network keeps every core busy
-        from os import cpu_count
-
-        return min(8, max(1, (cpu_count() or 2) // max(self.world_size, 1) - 1))
+        return min(8, max(1, (os.cpu_count() or 2) // max(self.world_size, 1) - 1))
 
     def preprocess_batch(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Move 8-bit squares to the device, and only there make them floats (a quarter of the traffic)."""
@@ -168,7 +169,9 @@ class FieldguideTrainer(ClassificationTrainer):
             for (is_head, is_matrix), parameters in groups.items()
         ]
         if self.settings.optimizer == "SGD":
-            return torch.optim.SGD(settings, lr=rate, momentum=self.settings.momentum, nesterov=self.settings.momentum > 0)
+            return torch.optim.SGD(
+                settings, lr=rate, momentum=self.settings.momentum, nesterov=self.settings.momentum > 0
+            )
         fused = self.device.type == "cuda"
         return torch.optim.AdamW(settings, lr=rate, betas=(self.settings.momentum, 0.999), fused=fused)
 
@@ -197,11 +200,11 @@ class FieldguideTrainer(ClassificationTrainer):
         self._logits.append(unwrap_model(self.model).criterion.seen)
         batches = len(self.train_loader)
         if self.recorder is not None and (self.recorder.batch_due() or self._iteration == batches):
-            self._record_batch(batches)
+            self._record_batch(self.recorder, batches)
         if self.cancelled():
             raise RunCancelled(f"Run {self.job.run_id} was cancelled in epoch {self.epoch + 1}.")
 
-    def _record_batch(self, batches: int) -> None:
+    def _record_batch(self, recorder: Recorder, batches: int) -> None:
         loss = float(self.loss.detach())
         if not math.isfinite(loss):
             raise TrainingError(
@@ -212,13 +215,13 @@ class FieldguideTrainer(ClassificationTrainer):
         speed = sum(map(len, self._positions)) * max(self.world_size, 1) / max(elapsed, 1e-9)
         values = {"epoch": self.epoch + 1, "batch": self._iteration, "batches": batches, "loss": loss}
         rate = self.optimizer.param_groups[0]["lr"]
-        self.recorder.batch(values | {"learning_rate": rate, "images_per_second": speed})
+        recorder.batch(values | {"learning_rate": rate, "images_per_second": speed})
         done, total = self.epoch * batches + self._iteration, self.epochs * batches
         note = f"epoch {self.epoch + 1}/{self.epochs} · loss {loss:.3f} · {speed:.0f} images/s"
         self.progress("train", done, total, note + self._best_note())
 
     def _best_note(self) -> str:
-        return f" · best val {self.settings.monitor} {self.best['value']:.3f}" if self.best else ""
+        return f" · best val {self.settings.monitor} {self.kept['value']:.3f}" if self.kept else ""
 
     def _end_epoch(self) -> None:
         if self.device.type == "cuda":
@@ -242,8 +245,6 @@ class FieldguideTrainer(ClassificationTrainer):
 
     def get_validator(self) -> Any:
         """Return what little of a validator Ultralytics' loop touches; `validate` does the work."""
-        from types import SimpleNamespace
-
         return SimpleNamespace(metrics=SimpleNamespace(keys=[]), dataloader=None, args=SimpleNamespace())
 
     def validate(self) -> tuple[dict[str, float] | None, float | None]:
@@ -266,9 +267,9 @@ class FieldguideTrainer(ClassificationTrainer):
         table = step_table(self.val_ids, self.val_targets, probabilities, self.job.classes)
         self.recorder.step(self.epoch + 1, values | self._training_values(), table)
         fitness = step_fitness(found, self.settings.monitor)
-        if not self.best or fitness > self.best["fitness"]:
+        if not self.kept or fitness > self.kept["fitness"]:
             self._keep_best(fitness, float(found[self.settings.monitor]))
-        self.best_fitness = self.best["fitness"]
+        self.best_fitness = self.kept["fitness"]
         return values, fitness
 
     def _training_values(self) -> dict[str, float]:
@@ -282,7 +283,7 @@ class FieldguideTrainer(ClassificationTrainer):
 
     def _keep_best(self, fitness: float, value: float) -> None:
         state = {name: tensor.detach().cpu().clone() for name, tensor in self.ema.ema.state_dict().items()}
-        self.best = {"fitness": fitness, "value": value, "step": self.epoch + 1, "state": state}
+        self.kept = {"fitness": fitness, "value": value, "step": self.epoch + 1, "state": state}
 
     # ----------------------------------------------------------- checkpoints
 
@@ -314,7 +315,7 @@ class FieldguideTrainer(ClassificationTrainer):
             "stopper": {"best_fitness": self.stopper.best_fitness, "best_epoch": self.stopper.best_epoch},
             "fitness": self.fitness,
             "metrics": self.metrics,
-            "best": self.best,
+            "best": self.kept,
             "batch": self.batch_size,
             "seen_images": self._seen_images,
             "train_seconds": self._train_seconds,
@@ -347,8 +348,8 @@ class FieldguideTrainer(ClassificationTrainer):
         self.optimizer.load_state_dict(state["optimizer"])
         self.stopper.__dict__.update(state["stopper"])
         self.stopper.possible_stop = False
-        self.best, self.fitness, self.metrics = state["best"], state["fitness"], state["metrics"]
-        self.best_fitness = self.best["fitness"] if self.best else None
+        self.kept, self.fitness, self.metrics = state["best"], state["fitness"], state["metrics"]
+        self.best_fitness = self.kept["fitness"] if self.kept else None
         self._seen_images, self._train_seconds = state["seen_images"], state["train_seconds"]
         self.start_epoch = state["epoch"]
 

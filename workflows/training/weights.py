@@ -143,7 +143,7 @@ def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         model, _ = load_checkpoint(str(path))
-    except Exception as error:  # noqa: BLE001 - a damaged or hostile pickle can raise anything
+    except Exception as error:  # a damaged or hostile pickle can raise anything
         raise WeightsError(f"{path} can't be read as a YOLO checkpoint ({type(error).__name__}: {error}).") from error
     return {name: value.contiguous() for name, value in model.float().state_dict().items()}
 
