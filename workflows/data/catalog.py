@@ -66,7 +66,7 @@ def export_dataset(
     """Copy the images of a data set, byte for byte, to a folder that is empty or not there yet.
 
     Args:
-        dest: appears complete or not at all.
+        dest: the images appear there when all are copied.
         format: `folders`: dest/<split>/<class>/<file>; `csv`: dest/images/<file> and dest/labels.csv with
             the columns filename, label, split. Both can be imported again.
         number: version; default the newest.
@@ -86,17 +86,23 @@ def export_dataset(
     with storage_errors(dest):
         if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
             raise UsageError(f"{dest} is not an empty folder.", "Give a folder that is empty or not there yet.")
-        temporary = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.tmp")
+        dest.mkdir(parents=True, exist_ok=True)
+        # inside dest, because only there we know that we may write, and that a rename stays on one disk
+        temporary = dest / f".{secrets.token_hex(4)}.tmp"
         try:
-            table = table.assign(filename=list(_file_names(table, format)))
-            for sha256, filename in table[["sha256", "filename"]].itertuples(index=False):
-                _copy(store.blobs.path(sha256), temporary / filename)
-            if format == "csv":
-                write_table(temporary / "labels.csv", table[["filename", "label", "split"]])
-            temporary.rename(dest)
+            _copy_all(store, table.assign(filename=list(_file_names(table, format))), temporary, format)
+            for part in sorted(temporary.iterdir()):
+                part.rename(dest / part.name)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return len(table)
+
+
+def _copy_all(store: Store, table: pd.DataFrame, folder: Path, format: ExportFormat) -> None:
+    for sha256, filename in table[["sha256", "filename"]].itertuples(index=False):
+        _copy(store.blobs.path(sha256), folder / filename)
+    if format == "csv":
+        write_table(folder / "labels.csv", table[["filename", "label", "split"]])
 
 
 def _copy(blob: Path, target: Path) -> None:

@@ -21,12 +21,11 @@ from pathlib import Path
 import pandas as pd
 
 from workflows.data.grouping import groups_of
-from workflows.data.images import ImageFacts
 from workflows.data.merging import merge, place, remarks
 from workflows.data.reports import ImportReport, ReportEntry, load_report
 from workflows.data.sources import Scan, scan
 from workflows.data.splits import check_ratios
-from workflows.data.verification import VerifiedImage, verify_images
+from workflows.data.verification import Journal, VerifiedImage, known_images, verify_images
 from workflows.data.version import (
     COLUMNS,
     IMAGES_FILE,
@@ -56,7 +55,6 @@ _NAME = re.compile(r"\w[\w.-]{0,63}")
 class _Request:
     """What was asked of an import."""
 
-    name: str
     found: Scan
     groups: list[str | None]
     ratios: Sequence[float]
@@ -103,14 +101,8 @@ def add_dataset(
     """
     start = time.monotonic()
     check_name(name)
-    check_ratios(ratios)
-    found = scan(Path(source), labels)
-    groups = groups_of(found, group_by)
-    listing = hashlib.sha256(f"{found.fingerprint}\0{group_by}".encode()).hexdigest()
-    request = _Request(name, found, groups, ratios, seed, mirror, listing)
-    with hold(store.locks_folder / f"dataset-{name}.lock"):
-        store.blobs.sweep()
-        report = _import(store, request, progress, threads)
+    request = _prepare(Path(source), labels, ratios, group_by, seed, mirror)
+    report = _take_in(store, name, request, progress, threads)
     report.seconds = time.monotonic() - start
     return report
 
@@ -130,26 +122,17 @@ def dataset_for_path(
 
     The same folder gives the same data set again; another folder of the same name gets `-2`, `-3`, ….
     """
-    folder = Path(source).expanduser().absolute()
-    check_ratios(ratios)
-    groups_of(scan(folder, labels), group_by)  # fail before a name is taken
+    start = time.monotonic()
+    request = _prepare(Path(source), labels, ratios, group_by, seed, mirror=True)
+    folder = request.found.source
     stem, number = slug(folder.resolve().name), 1
     name = stem
     while store.datasets.claim(name, str(folder)).source != str(folder):
         number += 1
         name = f"{stem}-{number}"
-    return add_dataset(
-        store,
-        name,
-        folder,
-        labels=labels,
-        ratios=ratios,
-        group_by=group_by,
-        seed=seed,
-        mirror=True,
-        progress=progress,
-        threads=threads,
-    )
+    report = _take_in(store, name, request, progress, threads)
+    report.seconds = time.monotonic() - start
+    return report
 
 
 def check_name(name: str) -> None:
@@ -165,24 +148,51 @@ def check_name(name: str) -> None:
         )
 
 
-def _import(store: Store, request: _Request, progress: Progress, threads: int | None) -> ImportReport:
-    records = store.datasets.versions(request.name)
+def _prepare(
+    source: Path, labels: Path | None, ratios: Sequence[float], group_by: str | None, seed: int, mirror: bool
+) -> _Request:
+    check_ratios(ratios)
+    found = scan(source, labels)
+    groups = groups_of(found, group_by)
+    listing = hashlib.sha256(f"{found.fingerprint}\0{group_by}".encode()).hexdigest()
+    return _Request(found, groups, ratios, seed, mirror, listing)
+
+
+def _take_in(store: Store, name: str, request: _Request, progress: Progress, threads: int | None) -> ImportReport:
+    _refuse_twin(store, name)
+    with hold(store.locks_folder / f"dataset-{name}.lock"):
+        store.blobs.sweep()
+        return _import(store, name, request, progress, threads)
+
+
+def _refuse_twin(store: Store, name: str) -> None:
+    # where file names have no case, the folders of both would be one
+    for other in store.datasets.list():
+        if other.name != name and other.name.casefold() == name.casefold():
+            raise UsageError(
+                f"There is a data set {other.name!r} already: names must differ by more than upper and lower case.",
+                f"Use {other.name!r}, or another name.",
+            )
+
+
+def _import(store: Store, name: str, request: _Request, progress: Progress, threads: int | None) -> ImportReport:
+    records = store.datasets.versions(name)
     newest = records[-1] if records else None
     earlier = version_of(store, newest).table() if newest else None
     if newest and earlier is not None and _same_listing(newest, earlier, request):
         return load_report(version_of(store, newest))
-    images = verify_images(request.found.entries, store.blobs, _known(earlier), progress, threads)
+    with Journal(store.cache_folder / "imports" / f"{name}.jsonl", known_images(earlier)) as journal:
+        images = verify_images(request.found.entries, store.blobs, journal, progress, threads)
     _refuse_unreadable(request.found, images)
-    fresh = _rows(images, request)
     table, unplaced = place(
-        merge(fresh, earlier, mirror=request.mirror),
+        merge(_rows(images, request), earlier, request.found.splits, mirror=request.mirror),
         request.ratios,
         request.seed,
         given=request.found.splits,
         allowed=_allowed(newest, earlier),
     )
     table = table[list(COLUMNS)].sort_values(["path", "source", "image_id"], ignore_index=True)
-    record = _record(request, table, newest)
+    record = _record(name, request, table, newest)
     changed = newest is None or record.fingerprint != newest.fingerprint
     if newest and not changed:
         store.datasets.remember_listing(newest, request.listing)
@@ -197,6 +207,7 @@ def _import(store: Store, request: _Request, progress: Progress, threads: int | 
     )
     if changed:
         _publish(store, record, table, report)
+    journal.forget()
     return report
 
 
@@ -204,16 +215,6 @@ def _same_listing(newest: VersionRecord, earlier: pd.DataFrame, request: _Reques
     if (newest.listing, newest.source) != (request.listing, str(request.found.source)):
         return False
     return not request.mirror or bool((earlier["source"] == newest.source).all())
-
-
-def _known(earlier: pd.DataFrame | None) -> dict[str, ImageFacts]:
-    if earlier is None:
-        return {}
-    columns = ["sha256", "width", "height", "mode", "format", "orientation"]
-    return {
-        sha256: ImageFacts(width, height, mode, kind, orientation, mode != "RGB")
-        for sha256, width, height, mode, kind, orientation in earlier[columns].itertuples(index=False)
-    }
 
 
 def _refuse_unreadable(found: Scan, images: Sequence[VerifiedImage]) -> None:
@@ -236,8 +237,6 @@ def _refuse_unreadable(found: Scan, images: Sequence[VerifiedImage]) -> None:
 
 def _rows(images: Sequence[VerifiedImage], request: _Request) -> pd.DataFrame:
     """Return one row for each sound image; `split` is what came with it, or null."""
-    # a validation split that did not come is taken out of train, so what came as train is still open
-    carve = "val" not in request.found.splits
     rows = [
         {
             "image_id": image_id(image.entry.relative, image.sha256),
@@ -249,7 +248,7 @@ def _rows(images: Sequence[VerifiedImage], request: _Request) -> pd.DataFrame:
             "format": image.facts.format,
             "orientation": image.facts.orientation,
             "label": image.entry.label,
-            "split": None if carve and image.entry.split == "train" else image.entry.split,
+            "split": image.entry.split,
             "group": group,
             "source": str(request.found.source),
             "attributes": json.dumps(image.entry.attributes, ensure_ascii=False, sort_keys=True),
@@ -285,11 +284,11 @@ def _entries(found: Scan, images: Sequence[VerifiedImage], unplaced: set[str]) -
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def _record(request: _Request, table: pd.DataFrame, newest: VersionRecord | None) -> VersionRecord:
+def _record(name: str, request: _Request, table: pd.DataFrame, newest: VersionRecord | None) -> VersionRecord:
     given = bool(request.found.splits) or bool(newest and newest.given_split)
     verb = "mirrored" if request.mirror and newest else "imported" if newest is None else "added to"
     return VersionRecord(
-        dataset=request.name,
+        dataset=name,
         number=newest.number + 1 if newest else 1,
         classes=in_natural_order(set(table["label"])),
         images=len(table),

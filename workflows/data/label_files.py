@@ -160,7 +160,7 @@ def _inside(name: str) -> tuple[str, str]:
     if not name:
         return "", "the file name is empty"
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
+    if not path.parts or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
         return name, f"{name!r} leads outside the folder"
     return path.as_posix(), ""
 

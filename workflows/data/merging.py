@@ -9,18 +9,24 @@ import pandas as pd
 from workflows.data.splits import assign_splits
 from workflows.data.version import SPLITS, Split
 from workflows.errors import DatasetError
+from workflows.store.names import counted
 
 
-def merge(fresh: pd.DataFrame, earlier: pd.DataFrame | None, *, mirror: bool) -> pd.DataFrame:
+def merge(fresh: pd.DataFrame, earlier: pd.DataFrame | None, given: Set[Split], *, mirror: bool) -> pd.DataFrame:
     """Return the next version's rows; `split` is null where it must still be found.
 
-    A new image takes over the split of an earlier one with the same id, else the same content, else the same
-    place (a file that was edited must not change sides). Without `mirror`, the earlier images stay, except
-    those that stand at the same place of the same source.
+    A split that came with the source is kept as given; but if no `val` came, it is taken out of what came as
+    `train`, which is open therefore. Where nothing is given, a new image takes over the split of an earlier
+    one with the same id, else the same content, else the same place (a file that was edited must not change
+    sides). Without `mirror`, the earlier images stay, except those at the same place of the same source.
     """
+    if "val" not in given:
+        fresh = fresh.assign(split=fresh["split"].where(fresh["split"] != "train", None))
     if earlier is None:
         return fresh
-    fresh = fresh.assign(split=_kept_splits(fresh, earlier))
+    # next to a given test, no other image belongs there, wherever it was before
+    usable = earlier[earlier["split"] != "test"] if "test" in given else earlier
+    fresh = fresh.assign(split=_kept_splits(fresh, usable))
     if mirror:
         return fresh
     replaced = earlier["image_id"].isin(fresh["image_id"]) | _places(earlier).isin(_places(fresh))
@@ -32,7 +38,7 @@ def _places(table: pd.DataFrame) -> pd.Series:
 
 
 def _kept_splits(fresh: pd.DataFrame, earlier: pd.DataFrame) -> pd.Series:
-    splits = fresh["split"].astype(object)
+    splits = fresh["split"].astype(object)  # a column of nulls alone has no text type yet
     for new, old in (
         (fresh["image_id"], earlier["image_id"]),
         (fresh["sha256"], earlier["sha256"]),
@@ -79,12 +85,11 @@ def place(
 
 
 def _refuse_torn_groups(table: pd.DataFrame) -> None:
-    placed = table[table["split"].notna() & table["group"].notna()]
-    sides = placed.groupby("group")["split"].nunique()
-    torn = sorted(sides[sides > 1].index)
+    torn = _several(table[table["split"].notna()], "group", "split")
     if torn:
         raise DatasetError(
-            f"{len(torn)} groups (e.g. {torn[0]!r}) are divided between splits in the version before.",
+            f"In the version before, {counted(len(torn), 'group is', 'groups are')} divided between splits, "
+            f"e.g. {torn[0]!r}.",
             "Images never change their split. To split by these groups, import under a new name.",
         )
 
@@ -95,14 +100,18 @@ def remarks(table: pd.DataFrame, classes: Sequence[str], given: Set[Split]) -> l
     by_content = table.groupby("sha256")
     copies = int((by_content.size() - 1).sum())
     if copies:
-        notes.append(f"{copies} images are exact copies of others; copies are kept in one split.")
-    torn = int((by_content["label"].nunique() > 1).sum())
+        notes.append(f"Exact copies of other images: {copies}. Copies are kept in one split.")
+    torn = _several(table, "sha256", "label")
     if torn:
-        example = table[table["sha256"].isin(_several(table, "label"))]["path"].iloc[0]
-        notes.append(f"{torn} pictures stand under more than one label, e.g. {example}.")
-    leaked = len(_several(table, "split"))
+        example = table.loc[table["sha256"] == torn[0], "path"].iloc[0]
+        notes.append(f"Pictures under more than one label: {len(torn)}, e.g. {example}.")
+    leaked = _several(table, "sha256", "split")
     if leaked:
-        notes.append(f"{leaked} pictures are in more than one split as it was given: results will look too good.")
+        example = table.loc[table["sha256"] == leaked[0], "path"].iloc[0]
+        notes.append(f"Pictures in more than one split, as given: {len(leaked)}, e.g. {example}; results will flatter.")
+    divided = _several(table, "group", "split")
+    if divided:
+        notes.append(f"Groups in more than one split, as given: {len(divided)}, e.g. {divided[0]}.")
     if given and "val" not in given:
         count = int((table["split"] == "val").sum())
         notes.append(f"No validation split came with the images: {count} training images were set aside for it.")
@@ -111,9 +120,10 @@ def remarks(table: pd.DataFrame, classes: Sequence[str], given: Set[Split]) -> l
     return notes + _absent_classes(table, classes)
 
 
-def _several(table: pd.DataFrame, column: str) -> list[str]:
-    counts = table.groupby("sha256")[column].nunique()
-    return list(counts[counts > 1].index)
+def _several(table: pd.DataFrame, by: str, column: str) -> list[str]:
+    """Return the values of `by` that meet more than one value of `column`."""
+    counts = table.groupby(by)[column].nunique()
+    return sorted(counts[counts > 1].index)
 
 
 def _absent_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:

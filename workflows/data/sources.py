@@ -15,9 +15,10 @@ from typing import Literal
 
 from workflows.data.folders import FoundFile, Listing, list_folder
 from workflows.data.label_files import SPLIT_NAMES, LabelFile, LabelRow, read_labels
-from workflows.data.version import SPLITS, Split
+from workflows.data.version import Split
 from workflows.errors import SourceError
 from workflows.store.files import sha256_of
+from workflows.store.names import counted
 
 Layout = Literal["class-folders", "split-folders", "labels-csv"]
 
@@ -99,7 +100,9 @@ def _by_folders(source: Path, listing: Listing) -> Scan:
     if not listing.files:
         raise SourceError(
             f"There are no images in {source}.",
-            f"It holds {len(listing.ignored)} other files." if listing.ignored else "The folder is empty.",
+            f"It holds {counted(len(listing.ignored), 'other entry', 'other entries')}."
+            if listing.ignored
+            else "The folder is empty.",
         )
     top = sorted({folder.partition("/")[0] for folder in listing.folders})
     holding = {file.relative.rpartition("/")[0] for file in listing.files}
@@ -180,12 +183,13 @@ def _by_labels(source: Path, listing: Listing, labels: Path) -> Scan:
     # names may be relative to the label file's own folder instead of the images' folder
     prefix = f"{source.relative_to(labels.parent).as_posix()}/" if source.is_relative_to(labels.parent) else ""
     entries, rejected = [], [(name, "no label in the label file") for name in table.unlabelled]
-    seen = set(table.unlabelled)
+    seen = dict.fromkeys(table.unlabelled, "")
     for row in table.rows:
         name = row.filename if row.filename in files else row.filename.removeprefix(prefix)
         if name in seen:
+            _refuse_second_label(name, {seen[name], row.label})
             continue
-        seen.add(name)
+        seen[name] = row.label
         if name in files:
             entries.append(_labelled(files[name], row))
         else:
@@ -195,6 +199,14 @@ def _by_labels(source: Path, listing: Listing, labels: Path) -> Scan:
     found = Scan(source, "labels-csv", entries, ignored, rejected, columns=table.columns)
     found.notes.extend(_label_notes(table))
     return found
+
+
+def _refuse_second_label(name: str, labels: set[str]) -> None:
+    if len(labels) > 1:
+        raise SourceError(
+            f"The label file gives {name!r} two labels: {', '.join(repr(label) for label in sorted(labels))}.",
+            "Correct it; nothing was imported.",
+        )
 
 
 def _labelled(file: FoundFile, row: LabelRow) -> SourceEntry:
@@ -212,7 +224,7 @@ def _label_notes(table: LabelFile) -> list[str]:
             f"The label file's cells are separated by {'tabs' if table.delimiter == chr(9) else 'semicolons'}."
         )
     if table.folded:
-        notes.append(f"{table.folded} rows of the label file only repeat others.")
+        notes.append(f"The label file repeats itself in {counted(table.folded, 'row')}.")
     return notes
 
 
@@ -265,9 +277,3 @@ def _fingerprint(found: Scan, labels: Path | None) -> str:
 def _named(labels: set[str]) -> str:
     shown = ", ".join(repr(label) for label in sorted(labels)[:5])
     return f"{'Class' if len(labels) == 1 else 'Each of the classes'} {shown}{', …' if len(labels) > 5 else ''}"
-
-
-def in_split_order(splits: Iterable[Split]) -> list[Split]:
-    """Return splits as train, val, test."""
-    present = set(splits)
-    return [split for split in SPLITS if split in present]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+import pandas as pd
 
 from workflows.data.images import ImageFacts, inspect_image, read_file
 from workflows.data.sources import SourceEntry
 from workflows.errors import ImageError
 from workflows.progress import Progress
 from workflows.store.blobs import Blobs
+from workflows.store.files import storage_errors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,25 +37,85 @@ class VerifiedImage:
     reason: str = ""
 
 
+class Journal:
+    """What is known of images by their SHA-256; what is learnt anew is written down at once.
+
+    An import that was killed finds here what it had verified. Used by one process at a time.
+    """
+
+    def __init__(self, path: Path, known: Mapping[str, ImageFacts]) -> None:
+        self._path = path
+        self.known = {**_written(path), **known}
+        self._stream: TextIO | None = None
+
+    def __enter__(self) -> Journal:
+        with storage_errors(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self._path.open("a", encoding="utf-8", buffering=1)
+            self._stream.write("\n")  # ends a line that a killed process left half-written
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def note(self, sha256: str, facts: ImageFacts) -> None:
+        """Write down a verified image."""
+        if sha256 not in self.known and self._stream is not None:
+            self.known[sha256] = facts
+            with storage_errors(self._path):
+                self._stream.write(json.dumps({"sha256": sha256, **asdict(facts)}) + "\n")
+
+    def forget(self) -> None:
+        """Remove the file, once a version's own table holds all this."""
+        self._path.unlink(missing_ok=True)
+
+
+def _written(path: Path) -> dict[str, ImageFacts]:
+    facts: dict[str, ImageFacts] = {}
+    if not path.exists():
+        return facts
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            fields = json.loads(line)
+            facts[fields.pop("sha256")] = ImageFacts(**fields)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # half a line; the image is verified again
+    return facts
+
+
+def known_images(table: pd.DataFrame | None) -> dict[str, ImageFacts]:
+    """Return what a version's table knows of its images, by SHA-256."""
+    if table is None:
+        return {}
+    columns = ["sha256", "width", "height", "mode", "format", "orientation"]
+    return {
+        sha256: ImageFacts(width, height, mode, kind, orientation, mode != "RGB")
+        for sha256, width, height, mode, kind, orientation in table[columns].itertuples(index=False)
+    }
+
+
 def verify_images(
     entries: Sequence[SourceEntry],
     blobs: Blobs,
-    known: Mapping[str, ImageFacts],
+    journal: Journal,
     progress: Progress,
     threads: int | None = None,
 ) -> list[VerifiedImage]:
     """Decode every image and keep a copy of those that are sound; the outcome has the order of `entries`.
 
     Args:
-        known: images verified before, by SHA-256; they are not decoded again.
+        journal: images verified before are not decoded again; new ones are noted there.
         threads: decoders at once (they release Python's lock); default: one for each core, and one for the disk.
 
     Raises:
         StorageError: the store's disk is full, read-only or refuses.
     """
     outcome: list[VerifiedImage] = []
-    for image in _in_order(lambda entry: _verify(entry, blobs, known), entries, threads or _cores() + 1):
+    for image in _in_order(lambda entry: _verify(entry, blobs, journal.known), entries, threads or _cores() + 1):
         outcome.append(image)
+        if image.facts is not None:
+            journal.note(image.sha256, image.facts)
         if len(outcome) % _REPORT_EVERY == 0 or len(outcome) == len(entries):
             progress("import", len(outcome), len(entries), image.entry.relative)
     return outcome

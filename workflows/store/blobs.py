@@ -63,7 +63,9 @@ class Blobs:
                 final = self.path(sha256 or sha256_of(temporary))
                 temporary.chmod(0o444)
                 flush_to_disk(temporary)
-                final.parent.mkdir(exist_ok=True)
+                if not final.parent.is_dir():
+                    final.parent.mkdir(exist_ok=True)
+                    flush_to_disk(self._folder)
                 temporary.replace(final)
                 flush_to_disk(final.parent)
             finally:

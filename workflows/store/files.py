@@ -32,6 +32,8 @@ _WORDS = {
     errno.EACCES: ("permission denied", "Choose a folder that you may write, e.g. by FIELDGUIDE_HOME."),
     errno.EPERM: ("not permitted", "Choose a folder that you may write, e.g. by FIELDGUIDE_HOME."),
     errno.EIO: ("the disk reports an error", "Check the disk's health before going on."),
+    errno.EEXIST: ("a file stands where a folder must be", "Choose another folder."),
+    errno.EISDIR: ("a folder stands where a file must be", "Choose another name."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Choose another folder."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name or folder."),
 }
@@ -168,11 +170,12 @@ def _write_parquet(path: Path, frame: pd.DataFrame, metadata: Mapping[str, str])
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    safe = frame.rename(columns={name: defuse(name) for name in frame.columns})
-    for position, name in enumerate(safe.columns):
+    safe = frame.copy()
+    safe.columns = [defuse(str(name)) for name in frame.columns]
+    for position in range(safe.shape[1]):
         column = safe.iloc[:, position]
         if not _is_numeric(column):
-            safe = safe.assign(**{name: column.astype(object).map(defuse)})
+            safe.isetitem(position, [defuse(cell) for cell in column])
     with atomic_path(path) as temporary:
         safe.to_csv(temporary, index=False, lineterminator="\n")
 

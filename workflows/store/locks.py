@@ -106,18 +106,3 @@ def hold(path: Path, owner: str = "") -> Iterator[FileLock]:
         yield lock
     finally:
         lock.release()
-
-
-def is_locked(path: Path) -> bool:
-    """Return whether a living process holds the lock on `path`. Takes it for an instant, never makes the file."""
-    if not path.exists():
-        return False
-    with storage_errors(path, "read"):
-        descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
