@@ -42,6 +42,21 @@ def take_dataset(context: RunContext) -> dict[str, Any]:
     return {**facts, "classes": list(version.classes), "fingerprint": version.fingerprint, "import": report}
 
 
+def dataset_inputs(context: RunContext) -> dict[str, Any] | None:
+    """Return what an import depends on: the folder as it is now, and what the store already has of it."""
+    from workflows.data.catalog import list_datasets
+    from workflows.data.sources import scan
+
+    request = context.request
+    if request.source is None:
+        return None  # looking a version up costs nothing
+    source = Path(request.source).expanduser().resolve()
+    listing = scan(source, Path(request.labels) if request.labels else None).fingerprint
+    known = [[v.name, v.number, v.fingerprint] for v in list_datasets(context.store) if v.source == str(source)]
+    asked = request.model_dump(mode="json", include={"labels", "split", "group_by"})
+    return {"source": str(source), "listing": listing, "known": known, "asked": asked}
+
+
 def settle_workflow(context: RunContext) -> dict[str, Any]:
     """Recommend a graph, or take the one that was given, and apply what was asked for by name."""
     from workflows.recommend.advice import recommend_for
@@ -119,6 +134,13 @@ def decode_photos(context: RunContext) -> dict[str, Any]:
     """Decode every photo once for this image size and way to a square."""
     pixels = context.pixels()
     return {"images": len(pixels.rows), "bytes": int(pixels.training.size + pixels.evaluation.size)}
+
+
+def decoding_inputs(context: RunContext) -> dict[str, Any]:
+    """Return what the decoded photos depend on."""
+    workflow = context.workflow
+    model = workflow.model.model_dump(mode="json", include={"image_size", "square"})
+    return {"fingerprint": context.version.fingerprint, "split": workflow.split.model_dump(mode="json"), "model": model}
 
 
 def settle_weights(context: RunContext) -> dict[str, Any]:
@@ -259,10 +281,10 @@ def write_report(context: RunContext) -> dict[str, Any]:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("dataset", "import photos", take_dataset, retries=1),
+    Stage("dataset", "import photos", take_dataset, retries=1, cache_inputs=dataset_inputs),
     Stage("workflow", "recommend workflow", settle_workflow),
     Stage("split", "split", settle_split),
-    Stage("augmentation", "decode photos", decode_photos),
+    Stage("augmentation", "decode photos", decode_photos, cache_inputs=decoding_inputs),
     Stage("model", "first weights", settle_weights, retries=1),
     Stage("training", "train", train_model),
     Stage("evaluation", "evaluate", evaluate_model),
