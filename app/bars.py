@@ -1,0 +1,87 @@
+"""How far the work is, on stderr: bars where a person watches, a line now and then where a log is written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from app.output import Output
+
+LINE_SECONDS = 5.0
+REFRESH_PER_SECOND = 5.0
+
+
+class Bars:
+    """A `workflows.progress.Progress` for one command. Use it as a context manager and call it from any thread."""
+
+    def __init__(self, output: Output, quiet: bool = False) -> None:
+        self._console: Console = output.notes
+        self._quiet = quiet
+        self._lock = threading.Lock()
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, tuple[float, int]] = {}
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Bars:
+        if self._console.is_terminal and not self._quiet:
+            self._progress = _bars(self._console)
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int, text: str = "") -> None:
+        """Show that `done` of `total` units of `stage` are done, with a remark."""
+        if self._quiet:
+            return
+        with self._lock:
+            if self._progress is not None:
+                self._draw(self._progress, stage, done, total, text)
+            else:
+                self._say(stage, done, total, text)
+
+    def _draw(self, progress: Progress, stage: str, done: int, total: int, text: str) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = progress.add_task(stage, total=total, text="")
+        progress.update(self._tasks[stage], completed=done, total=max(total, 1), text=text)
+
+    def _say(self, stage: str, done: int, total: int, text: str) -> None:
+        """Write a line at the start and the end of a stage, and every few seconds between when it has moved."""
+        now = time.monotonic()
+        when, seen = self._said.get(stage, (0.0, -1))
+        finished = done >= total
+        if done == seen or (stage in self._said and not finished and now - when < LINE_SECONDS):
+            return
+        self._said[stage] = (now, done)
+        self._console.print(f"{stage}: {done}/{total}{'  ' + text if text else ''}", markup=False)
+
+
+def _bars(console: Console) -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left", style="dim"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[text]}", markup=False, style="cyan"),
+        console=console,
+        refresh_per_second=REFRESH_PER_SECOND,
+    )

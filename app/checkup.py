@@ -1,0 +1,203 @@
+"""What works on this machine, what doesn't, and how to mend it: the checks behind `fieldguide doctor`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import workflows.environment as environment
+from app.words import size_of
+from workflows.errors import FieldguideError
+
+State = Literal["ok", "warn", "fail"]
+
+OLDEST_PYTHON = (3, 11)
+LITTLE_SPACE_BYTES = 5e9
+TOO_LITTLE_SPACE_BYTES = 5e8
+LITTLE_MEMORY_BYTES = 2e9
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "ultralytics",
+    "albumentations",
+    "prefect",
+    "fastapi",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "scikit-learn",
+    "sqlalchemy",
+    "streamlit",
+)
+# torchvision needs the torch it was built for, and cv2 may miss a system library: only importing tells
+IMPORTS = ("cv2", "torch", "torchvision", "ultralytics", "albumentations", "pytorch_grad_cam", "prefect")
+REINSTALL = "Run `make install` again; if that does not help, `make clean install`."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the check-up."""
+
+    check: str
+    state: State
+    text: str
+    mend: str = ""
+
+
+def check_up() -> list[Finding]:
+    """Run every check and return one or more findings for each. Takes some 10-20 s: it starts a Prefect server."""
+    findings: list[Finding] = []
+    for check in CHECKS:
+        findings.extend(check())
+    return findings
+
+
+def check_python() -> list[Finding]:
+    """The interpreter's version and where it runs."""
+    text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
+    if sys.version_info < OLDEST_PYTHON:
+        return [Finding("python", "fail", text, "Fieldguide needs Python 3.11 or newer: `make clean install`.")]
+    return [Finding("python", "ok", text)]
+
+
+def check_packages() -> list[Finding]:
+    """The packages' versions, and whether they can be imported together."""
+    versions, missing, broken = [], [], []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    for module in IMPORTS:
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError, RuntimeError) as error:
+            broken.append(f"{module} ({error})")
+    findings = [Finding("packages", "ok", ", ".join(versions))]
+    if missing:
+        findings.append(Finding("packages", "fail", f"not installed: {', '.join(missing)}", REINSTALL))
+    if broken:
+        findings.append(Finding("packages", "fail", f"can't be imported: {'; '.join(broken)}", REINSTALL))
+    return findings
+
+
+def check_devices() -> list[Finding]:
+    """What can compute."""
+    from workflows.recommend.hardware import detect_hardware
+
+    try:
+        hardware = detect_hardware("auto")
+    except FieldguideError as error:
+        return [Finding("devices", "fail", error.message, error.hint)]
+    memory = f"{size_of(hardware.memory_bytes)} memory"
+    text = f"{hardware.name}, {memory}, {hardware.cores} CPU cores"
+    if hardware.kind == "cpu":
+        return [Finding("devices", "ok", f"{text}; no GPU that PyTorch can use: training runs on the CPU")]
+    return [Finding("devices", "ok", text)]
+
+
+def check_home() -> list[Finding]:
+    """The folder that holds all state: can it be written, is there room?"""
+    home = environment.home()
+    place = f"{home} (set {environment.HOME_VARIABLE} for another)"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / f".doctor-{os.getpid()}"
+        probe.write_bytes(b"ok")
+        probe.unlink()
+    except OSError as error:
+        mend = f"Set {environment.HOME_VARIABLE} to a folder that you may write."
+        return [Finding("home", "fail", f"{home} can't be written: {error.strerror}", mend)]
+    free = shutil.disk_usage(home).free
+    text = f"{place}, {size_of(free)} free"
+    if free < TOO_LITTLE_SPACE_BYTES:
+        return [Finding("home", "fail", text, "Free some space: a training needs room for its checkpoints.")]
+    if free < LITTLE_SPACE_BYTES:
+        return [Finding("home", "warn", text, "Large data sets need more: free some space, or move the folder.")]
+    return [Finding("home", "ok", text)]
+
+
+def check_store() -> list[Finding]:
+    """The records: can they be opened, how many are there, has any run died?"""
+    from workflows.store.store import Store
+
+    try:
+        store = Store()
+        died = store.runs.reconcile()
+        runs = store.runs.list()
+    except FieldguideError as error:
+        return [Finding("records", "fail", error.message, error.hint)]
+    text = f"{len(store.datasets.list())} data set(s), {len(runs)} run(s)"
+    if died:
+        mend = f"Go on with: fieldguide runs resume {died[0]}"
+        return [Finding("records", "warn", f"{text}; interrupted: {', '.join(died)}", mend)]
+    return [Finding("records", "ok", text)]
+
+
+def check_weights() -> list[Finding]:
+    """Which pretrained weights lie ready."""
+    named = os.environ.get("FIELDGUIDE_WEIGHTS")
+    places = [environment.home() / "weights", *([Path(named).expanduser()] if named else [])]
+    if named and not places[-1].exists():
+        mend = "Correct or unset the variable."
+        return [Finding("weights", "fail", f"FIELDGUIDE_WEIGHTS names {named}, which does not exist", mend)]
+    found = [path for place in places for path in _weight_files(place)]
+    if not found:
+        mend = (
+            f"`--weights auto` will download them once; without a network put yolov8n-cls.pt into {places[0]}, "
+            "or pass --weights FILE, or --weights none."
+        )
+        return [Finding("weights", "warn", "no pretrained weights on this machine", mend)]
+    return [Finding("weights", "ok", ", ".join(str(path) for path in found))]
+
+
+def _weight_files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    return sorted(path for path in place.glob("*") if path.suffix in (".safetensors", ".pt"))
+
+
+def check_server() -> list[Finding]:
+    """Does Prefect's server answer: the one that is configured, or an embedded one started for this check?"""
+    from flows.runtime import prefect_api
+
+    began = time.monotonic()
+    try:
+        with prefect_api() as url:
+            seconds = time.monotonic() - began
+            kind = "the configured server" if os.environ.get("PREFECT_API_URL") == url else "an embedded server"
+            return [Finding("server", "ok", f"{kind} answers at {url} (after {seconds:.1f} s)")]
+    except FieldguideError as error:
+        return [Finding("server", "fail", error.message, error.hint)]
+
+
+def check_privacy() -> list[Finding]:
+    """Are the switches set that keep libraries from talking to the outside?"""
+    open_switches = [name for name, value in environment.PRIVATE.items() if os.environ.get(name) != value]
+    open_switches += [name for name in environment.REMOVED if name in os.environ]
+    if open_switches:
+        mend = "Something changed them after Fieldguide had set them: start it afresh."
+        return [Finding("privacy", "fail", f"not as they should be: {', '.join(open_switches)}", mend)]
+    count = len(environment.PRIVATE)
+    return [Finding("privacy", "ok", f"{count} switches against telemetry, update checks and installs are set")]
+
+
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+    check_python,
+    check_packages,
+    check_devices,
+    check_home,
+    check_store,
+    check_weights,
+    check_server,
+    check_privacy,
+)

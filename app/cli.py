@@ -1,0 +1,63 @@
+"""The command line: `fieldguide VERB ...`.
+
+Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from app.commands import dataset, demo, doctor, runs, train, use, workflow
+from app.output import Output
+from workflows.errors import FieldguideError
+
+STOPPED = 130
+
+app = typer.Typer(
+    name="fieldguide",
+    help="The self-hosted studio for image classifiers: photos in; an evaluated, explained, reusable classifier out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fieldguide {version('fieldguide')}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Begin with: fieldguide train FOLDER, where FOLDER has one sub-folder of photos for each class.")
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None: ...
+
+
+train.register(app)
+use.register(app)
+app.add_typer(dataset.commands, name="dataset", rich_help_panel="Parts of the job")
+app.add_typer(workflow.commands, name="workflow", rich_help_panel="Parts of the job")
+app.add_typer(runs.commands, name="runs", rich_help_panel="Parts of the job")
+demo.register(app)
+doctor.register(app)
+
+
+def main() -> None:
+    """Run the command line and exit. Our own errors are words; anything else is a bug and shows its traceback."""
+    try:
+        app()
+    except FieldguideError as error:
+        (Output.current or Output()).fail(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
+    except BrokenPipeError:  # the reader of our answer has seen enough (`| head`)
+        sys.exit(1)

@@ -1,0 +1,112 @@
+"""What a command says: its answer on stdout, everything else on stderr.
+
+Libraries print when they like, some from C. So that `--json` gives exactly one document, a command first takes
+stdout away from everybody (file descriptor 1 becomes stderr, for child processes too) and keeps the real one for
+its answer alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from workflows.errors import FieldguideError
+
+PIPE_WIDTH = 120
+
+
+class Output:
+    """The two voices of one command: `answer` for its result, `note` for everything else."""
+
+    current: Output | None = None
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.answered = False
+        self._stdout = _take_stdout()
+        self._consoles: dict[TextIO, Console] = {}
+        Output.current = self
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console  # a tenth of a second that `--json` needn't spend
+
+        if stream not in self._consoles:
+            width = None if stream.isatty() else PIPE_WIDTH
+            self._consoles[stream] = Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
+        return self._consoles[stream]
+
+    @property
+    def notes(self) -> Console:
+        """The console on stderr, for progress bars and remarks."""
+        return self._console(sys.stderr)
+
+    def answer(self, document: Any, *human: RenderableType) -> None:
+        """Give the command's result: `document` as JSON if asked for, else the `human` texts and tables."""
+        self.answered = True
+        if self.as_json:
+            from workflows.store.files import to_plain
+
+            self._stdout.write(
+                json.dumps(to_plain(document_of(document)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            )
+        else:
+            for part in human:
+                self._console(self._stdout).print(part, markup=False)
+        self._stdout.flush()
+
+    def text(self, text: str) -> None:
+        """Give raw text (a YAML document, a graph) as the result, without wrapping or colours."""
+        self.answered = True
+        self._stdout.write(text if text.endswith("\n") else text + "\n")
+        self._stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Say something beside the result."""
+        self.notes.print(text, markup=False)
+
+    def fail(self, error: FieldguideError) -> None:
+        """Say what went wrong and what to do about it; with `--json` stdout gets it as a document, too."""
+        from rich.text import Text
+
+        self.notes.print(Text.assemble(("Error: ", "bold red"), error.message))
+        if error.hint:
+            self.notes.print(Text.assemble(("What to do: ", "bold"), error.hint))
+        if self.as_json and not self.answered:
+            self.answer({"error": error.message, "hint": error.hint})
+
+
+def _take_stdout() -> TextIO:
+    """Return the real stdout; from now on whatever else writes to it lands on stderr."""
+    if Output.current is not None:
+        return Output.current._stdout
+    sys.stdout.flush()
+    try:
+        descriptor = os.dup(1)
+    except OSError:  # the caller closed it: nobody listens
+        return Path(os.devnull).open("w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
+
+
+def document_of(value: Any) -> Any:
+    """Make `value` plain data for JSON: records become objects, tables lists of rows."""
+    if isinstance(value, Mapping):
+        return {key: document_of(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [document_of(item) for item in value]
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: document_of(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if hasattr(value, "columns") and hasattr(value, "to_dict"):
+        return document_of(value.to_dict("records"))
+    return value

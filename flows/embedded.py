@@ -1,0 +1,59 @@
+"""Prefect's server for one command's time: run as a script, on a free loopback port, in the caller's process group.
+
+Prefect can start such a server itself, but its own takes the caller's Ctrl-C (and is gone before the caller has
+said goodbye), outlives a caller that was killed, and any web page open on this machine may talk to it.
+This one ignores Ctrl-C, ends when its caller ends however that happens, and answers only those who know the token.
+
+Usage: `python embedded.py PORT_FILE CALLER_PID`; the port is written to the file once it is bound.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+WATCH_SECONDS = 0.5
+
+
+class _Server(uvicorn.Server):
+    """Stops on SIGTERM, lets SIGINT pass: Ctrl-C in a terminal reaches the whole process group."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        yield
+
+
+def end_with(caller: int) -> None:
+    """End this process at once when process `caller` is no longer its parent. Runs in a thread, for ever."""
+    while os.getppid() == caller:
+        time.sleep(WATCH_SECONDS)
+    os._exit(0)
+
+
+def main(port_file: Path, caller: int) -> None:
+    """Serve until told to stop, or until the caller is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with, args=(caller,), daemon=True).start()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    port_file.write_text(str(listener.getsockname()[1]), encoding="ascii")
+
+    from prefect.server.api.server import create_app  # seconds of imports: after the watch has begun
+
+    config = uvicorn.Config(create_app(ephemeral=True, final=True), log_level="error", lifespan="on")
+    _Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,95 @@
+"""Runs a training in this process: what `fieldguide train` and Python programs call."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from flows.caller import Caller, caller
+from flows.runtime import ServerError, prefect_api
+from workflows.errors import RunCancelled, RunError
+from workflows.pipeline import TrainRequest, create_run
+from workflows.progress import Progress, silent
+from workflows.store.store import Store
+
+# What a training imports anyway takes seconds; it is done while the embedded server starts.
+SLOW_IMPORTS = ("flows.training", "workflows.training.trainer")
+
+
+def train_now(store: Store, request: TrainRequest, progress: Progress = silent) -> dict[str, Any]:
+    """Train what `request` asks for, and return the result that `fieldguide train --json` prints.
+
+    Raises FieldguideError; its kinds say what went wrong, and the run's record says so, too.
+    """
+    return go_on(store, create_run(store, request).run_id, progress)
+
+
+def go_on(
+    store: Store, run_id: str, progress: Progress = silent, stopping: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """Run a recorded run to its end: a new one from the start, one that was cut off from where it was.
+
+    Args:
+        store: where everything is kept.
+        run_id: the run, exactly.
+        progress: told how far each stage is.
+        stopping: called when Ctrl-C or SIGTERM has asked the run to stop, which takes until its next batch.
+
+    Raises:
+        RunCancelled: it was stopped; its `exit_code` is 130 or 143 if by a signal.
+        FieldguideError: anything else that went wrong.
+    """
+    record = store.runs.get(run_id)
+    if record.state == "finished" and record.result:
+        return record.result
+    try:
+        with prefect_api(meanwhile=_import_slowly):
+            _run_flow(store, run_id, progress, stopping)
+    except (ServerError, KeyboardInterrupt) as error:
+        _never_began(store, run_id, error)
+        raise
+    return _result(store, run_id)
+
+
+def _import_slowly() -> None:
+    for module in SLOW_IMPORTS:
+        importlib.import_module(module)
+
+
+def _run_flow(store: Store, run_id: str, progress: Progress, stopping: Callable[[], None] | None) -> None:
+    from prefect.exceptions import CancelledRun
+
+    from flows.training import train
+
+    signals: list[int] = []
+
+    def hear(number: int) -> None:
+        signals.append(number)
+        if stopping is not None:
+            stopping()
+
+    request = TrainRequest.model_validate(store.runs.get(run_id).request)
+    token = caller.set(Caller(store, progress, hear))
+    try:
+        train(request, run_id)
+    except CancelledRun as error:
+        cancelled = RunCancelled(f"Run {run_id} was cancelled.", f"Go on with: fieldguide runs resume {run_id}")
+        cancelled.exit_code = 128 + signals[0] if signals else 1
+        raise cancelled from error
+    finally:
+        caller.reset(token)
+
+
+def _never_began(store: Store, run_id: str, error: BaseException) -> None:
+    """Record the end of a run whose flow could not be started; a run that has begun records its end itself."""
+    if store.runs.get(run_id).state == "pending":
+        state = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+        store.runs.update(run_id, state=state, error=str(error) or "interrupted from the keyboard")
+
+
+def _result(store: Store, run_id: str) -> dict[str, Any]:
+    result = store.runs.get(run_id).result
+    if not result:
+        raise RunError(f"Run {run_id} ended without a result.", f"Go on with: fieldguide runs resume {run_id}")
+    return result

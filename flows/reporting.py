@@ -1,0 +1,94 @@
+"""What a training tells whoever watches: the caller's bars, and progress, tables and texts in Prefect's own UI."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.exceptions import PrefectException
+
+from flows.caller import caller
+from workflows.pipeline import RunContext
+
+UPDATE_SECONDS = 2.0
+CANCEL_POLL_SECONDS = 0.5
+METRICS = ("top1", "top5", "precision_macro", "recall_macro", "f1_macro", "average_confidence", "ece", "log_loss")
+
+# A server that is gone must not cost a training: it is told nothing more, and our own record has everything.
+UNREACHABLE = (httpx.HTTPError, PrefectException, OSError)
+
+
+class Reporter:
+    """The `Progress` of one stage, from inside its Prefect task; also where a wish to cancel is heard."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._watcher = caller.get().progress
+        self._context = context
+        self._thread = threading.get_ident()  # only here does Prefect know which task is running
+        self._artifact: UUID | None = None
+        self._told = self._asked = float("-inf")
+
+    def __call__(self, stage: str, done: int, total: int, text: str = "") -> None:
+        """Pass the progress on. Raises RunCancelled if somebody asked the run to stop."""
+        self._watcher(stage, done, total, text)
+        if threading.get_ident() != self._thread:
+            return
+        now = time.monotonic()
+        if now - self._asked >= CANCEL_POLL_SECONDS:
+            self._asked = now
+            self._context.check_cancelled()
+        if now - self._told >= UPDATE_SECONDS or done >= total:
+            self._told = now
+            self._show(100.0 * done / total if total else 0.0, f"{stage}: {done}/{total} {text}".strip())
+
+    def _show(self, percent: float, description: str) -> None:
+        try:
+            if self._artifact is None:
+                self._artifact = cast(UUID, create_progress_artifact(percent, description=description))
+            else:
+                update_progress_artifact(self._artifact, percent, description=description)
+        except UNREACHABLE:
+            self._told = float("inf")
+
+
+def show_result(result: dict[str, Any]) -> None:
+    """Leave the result of a run as a text and a table in Prefect's UI, under the run's id."""
+    key = re.sub(r"[^a-z0-9]+", "-", result["run_id"].lower())
+    splits = {split: values for split, values in result["metrics"].items() if values}
+    rows = [
+        {"metric": name, **{split: _rounded(values.get(name)) for split, values in splits.items()}} for name in METRICS
+    ]
+    try:
+        create_table_artifact(rows, key=f"{key}-metrics", description=f"Metrics of {result['run_id']}")
+        create_markdown_artifact(result_text(result), key=f"{key}-result", description=f"Result of {result['run_id']}")
+    except UNREACHABLE:
+        return
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def result_text(result: dict[str, Any]) -> str:
+    """Say in Markdown what came of a run, and where its files are."""
+    dataset, lines = result["dataset"], [f"# {result['run_id']}", ""]
+    lines.append(f"{dataset['name']} version {dataset['version']}: {dataset['images']} images")
+    for split, values in result["metrics"].items():
+        if values:
+            low, high = values["top1_ci95"]
+            lines.append(
+                f"- **{split}**: top-1 {values['top1']:.1%} (95 %: {low:.1%} to {high:.1%}), {values['support']} images"
+            )
+    lines += ["", "| file | where |", "|---|---|"]
+    lines += [f"| {name} | `{path}` |" for name, path in result["artifacts"].items()]
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""Where flows run: against the server that `PREFECT_API_URL` names, else against one for this command alone.
+
+Our run record is the truth; Prefect dispatches, retries, caches and shows. So its server may come and go: what a
+run has reached is always in the store.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+import workflows.environment as environment
+from workflows.errors import FieldguideError
+
+START_TIMEOUT_SECONDS = 180.0
+STOP_TIMEOUT_SECONDS = 5.0
+DRAIN_TIMEOUT_SECONDS = 5.0
+POLL_SECONDS = 0.1
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+class ServerError(FieldguideError):
+    """Prefect's server can't be had."""
+
+
+class EmbeddedServer:
+    """Prefect's server in a child process, started at once; `wait` until it answers.
+
+    It writes to `<home>/logs/prefect-server.log`, keeps its database in Prefect's own folder under our home, listens
+    on a free loopback port, and only callers with this process's token get an answer.
+    """
+
+    def __init__(self) -> None:
+        self.auth = f"fieldguide:{secrets.token_urlsafe(24)}"
+        self.url = ""
+        self.log = environment.home() / "logs" / "prefect-server.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+        self._scratch = tempfile.TemporaryDirectory(prefix="fieldguide-")
+        self._port_file = Path(self._scratch.name) / "port"
+        self._process = self._start()
+        atexit.register(self.stop)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        script = Path(__file__).with_name("embedded.py")
+        private = {
+            "PREFECT__SERVER_EPHEMERAL": "1",
+            "PREFECT__SERVER_FINAL": "1",
+            "PREFECT_UI_ENABLED": "0",
+            "PREFECT_SERVER_API_AUTH_STRING": self.auth,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
+        }
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-P", str(script), str(self._port_file), str(os.getpid())],
+                env={**os.environ, **private},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait(self, timeout: float = START_TIMEOUT_SECONDS) -> str:
+        """Return the API's address once it answers. Raises ServerError when it ends or `timeout` seconds pass."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                raise self._failure(f"ended at once with code {self._process.returncode}")
+            if not self.url and self._port_file.exists() and (port := self._port_file.read_text(encoding="ascii")):
+                self.url = f"http://127.0.0.1:{port}/api"
+            if self.url and answers(self.url):
+                return self.url
+            time.sleep(POLL_SECONDS)
+        self.stop()
+        raise self._failure(f"did not answer within {timeout:g} s")
+
+    def _failure(self, how: str) -> ServerError:
+        return ServerError(
+            f"Prefect's embedded server {how}.",
+            f"Its log is {self.log}. `fieldguide doctor` checks the installation; or start a server yourself "
+            "(`prefect server start`) and set PREFECT_API_URL.",
+        )
+
+    def stop(self) -> None:
+        """End the server. Safe to call again."""
+        atexit.unregister(self.stop)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=STOP_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._scratch.cleanup()
+
+
+def answers(url: str, timeout: float = 2.0) -> bool:
+    """Whether a Prefect API answers at `url` (its health page needs no password)."""
+    proxies = ProxyHandler({} if urlsplit(url).hostname in LOOPBACK else None)
+    try:
+        with build_opener(proxies).open(f"{url.rstrip('/')}/health", timeout=timeout) as reply:
+            return int(reply.status) == 200
+    except (URLError, OSError):
+        return False
+
+
+def configured_url() -> str:
+    """The address of the server a person wants flows to use; empty for none."""
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value() or "")
+
+
+@contextmanager
+def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
+    """Have a Prefect API for the length of the block, and give its address.
+
+    `meanwhile` is called while an embedded server starts (4-16 s): slow imports fit there. Raises ServerError.
+    """
+    _quiet_console()
+    _reach_loopback_directly()
+    server = None if os.environ.get("PREFECT_API_URL") else EmbeddedServer()
+    try:
+        if meanwhile is not None:
+            meanwhile()
+        url = configured_url()
+        if url:  # also one from a Prefect profile, which is known only once Prefect is imported
+            if not answers(url, timeout=10.0):
+                raise ServerError(f"No Prefect server answers at {url}.", "Start it, or unset PREFECT_API_URL.")
+            yield url
+        elif server is not None:
+            with _client_of(server):
+                yield server.url
+    finally:
+        if server is not None:
+            server.stop()
+
+
+@contextmanager
+def _client_of(server: EmbeddedServer) -> Iterator[None]:
+    """Point Prefect's clients at `server`; before the block ends, send what they still hold back."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: server.wait(), PREFECT_API_AUTH_STRING: server.auth}):
+        try:
+            yield
+        finally:
+            APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_SECONDS)
+            EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_SECONDS)
+
+
+def _quiet_console() -> None:
+    """Keep Prefect's log lines for its UI: a command's stderr belongs to its bars and its own words."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def _reach_loopback_directly() -> None:
+    """Where a proxy is set for the outside, Prefect's client would look for the embedded server there, too."""
+    for name in ("NO_PROXY", "no_proxy"):
+        known = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*known, *LOOPBACK]))
