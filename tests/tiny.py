@@ -1,0 +1,65 @@
+"""A tiny real data set (handwritten digits) and runs trained on it, made once per test session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from workflows.pipeline import TrainRequest, create_run, run_pipeline
+from workflows.store.store import Store
+
+CLASSES = ("0", "1", "4")
+PER_CLASS = 40
+
+
+def write_tiny(folder: Path, classes: tuple[str, ...] = CLASSES, per_class: int = PER_CLASS, side: int = 40) -> Path:
+    """Write `per_class` real digits of each class as PNG files; odd ones are wider than high, so that crops crop."""
+    digits = load_digits()
+    for name in classes:
+        chosen = digits.images[digits.target == int(name)][:per_class]
+        (folder / name).mkdir(parents=True)
+        for number, strokes in enumerate(chosen):
+            grey = Image.fromarray((strokes * 15.9).astype(np.uint8))
+            grey.resize((side + 8 * (number % 2), side), Image.Resampling.BICUBIC).save(folder / name / f"{number}.png")
+    return folder
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run."""
+
+    store: Store
+    run_id: str
+    result: dict[str, Any]
+    source: Path
+
+    @property
+    def folder(self) -> Path:
+        """The run's files."""
+        return self.store.run_folder(self.run_id)
+
+
+def train_tiny(home: Path, source: Path, **request: Any) -> TrainedRun:
+    """Train on `source` with random weights, 32 pixels and 3 epochs, unless the request says otherwise."""
+    store = Store(home)
+    settings = {"weights": "none", "size": 32, "epochs": 3, "device": "cpu", "seed": 0, **request}
+    run = create_run(store, TrainRequest(source=str(source), **settings))
+    return TrainedRun(store, run.run_id, run_pipeline(store, run.run_id), source)
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sub-folder of digits for each of three classes. Nobody may change it."""
+    return write_tiny(tmp_path_factory.mktemp("source") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> TrainedRun:
+    """A finished run on the tiny data set. Nobody may change it."""
+    return train_tiny(tmp_path_factory.mktemp("home"), tiny_source)
