@@ -121,6 +121,11 @@ def configured_url() -> str:
     return str(PREFECT_API_URL.value() or "")
 
 
+def _surely_configured() -> bool:
+    """Whether a server is known without the seconds that importing Prefect takes."""
+    return bool(os.environ.get("PREFECT_API_URL")) or ("prefect" in sys.modules and bool(configured_url()))
+
+
 @contextmanager
 def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
     """Have a Prefect API for the length of the block, and give its address.
@@ -129,7 +134,7 @@ def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
     """
     _quiet_console()
     _reach_loopback_directly()
-    server = None if os.environ.get("PREFECT_API_URL") else EmbeddedServer()
+    server = None if _surely_configured() else EmbeddedServer()
     try:
         if meanwhile is not None:
             meanwhile()

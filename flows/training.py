@@ -71,11 +71,18 @@ def _walk(context: RunContext) -> dict[str, Any]:
             if state.is_cancelled():
                 raise RunCancelled(state.message or "")
             answer = state.result()
-            if context.answer(stage.key) is None:  # taken over from an earlier run
-                context.keep(stage.key, {**answer, "seconds": 0.0, "cached": True})
+            if context.answer(stage.key) is None:
+                _take_over(context, stage, answer)
         return finish(context)
     finally:
         _walked.reset(token)
+
+
+def _take_over(context: RunContext, stage: Stage, answer: dict[str, Any]) -> None:
+    """Make an answer that Prefect had from an earlier run this run's own."""
+    if stage.key == "dataset":
+        context.store.runs.update(context.run_id, dataset=answer["name"], version=answer["version"])
+    context.keep(stage.key, {**answer, "seconds": 0.0, "cached": True})
 
 
 def _task_of(stage: Stage) -> Task[[str], Any]:

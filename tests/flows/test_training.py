@@ -1,0 +1,158 @@
+"""The flow `train`: walks the stages as Prefect tasks, takes over what it may, says how runs end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
+from prefect.flows import load_flow_from_entrypoint
+
+from flows.local import go_on, train_now
+from tests.photos import digit_folders
+from tests.processes import ROOT
+from workflows.errors import RunCancelled, SourceError
+from workflows.pipeline import TrainRequest, create_run
+from workflows.stages import STAGES
+from workflows.store.store import Store
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return digit_folders(tmp_path_factory.mktemp("source") / "digits")
+
+
+def request(photos: Path, **more: Any) -> TrainRequest:
+    return TrainRequest(source=str(photos), size=32, weights="none", device="cpu", seed=0, **{"epochs": 1, **more})
+
+
+@pytest.fixture(scope="module")
+def first(store: Store, photos: Path, prefect_server: str) -> dict[str, Any]:
+    """The result of a whole run."""
+    return train_now(store, request(photos))
+
+
+def test_a_run_is_finished_and_known_to_prefect(store: Store, first: dict[str, Any]) -> None:
+    record = store.runs.get(first["run_id"])
+    assert (record.state, record.dataset, record.version) == ("finished", "digits", 1)
+    with get_client(sync_client=True) as client:
+        flow_run = client.read_flow_run(record.flow_run_id)
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+    assert flow_run.state_name == "Completed"
+    assert {task.name.split(" · ")[0] for task in tasks} == {stage.title for stage in STAGES}
+    assert all(" · " in task.name and task.state_name == "Completed" for task in tasks)
+
+
+def test_progress_and_result_stand_in_prefects_ui(store: Store, first: dict[str, Any]) -> None:
+    record = store.runs.get(first["run_id"])
+    with get_client(sync_client=True) as client:
+        of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[record.flow_run_id]))
+        artifacts = client.read_artifacts(artifact_filter=of_run)
+    kinds = {artifact.type for artifact in artifacts}
+    assert kinds >= {"progress", "markdown", "table"}
+    text = next(a.data for a in artifacts if a.type == "markdown")
+    assert first["run_id"] in text and "report.html" in text
+    bars = [a for a in artifacts if a.type == "progress"]
+    assert all(bar.data == 100.0 for bar in bars), [(bar.description, bar.data) for bar in bars]
+
+
+def test_a_second_run_takes_over_what_depends_on_the_same(store: Store, photos: Path, first: dict[str, Any]) -> None:
+    second = train_now(store, request(photos, epochs=2))
+    third = train_now(store, request(photos, epochs=1, seed=1))
+    assert second["dataset"] == third["dataset"] == first["dataset"]
+    folder = store.run_folder(third["run_id"]) / "stages"
+    assert '"cached": true' in (folder / "dataset.json").read_text()
+    assert '"cached": true' in (folder / "augmentation.json").read_text()
+    assert '"cached"' not in (folder / "training.json").read_text()
+    record = store.runs.get(third["run_id"])
+    assert (record.dataset, record.version) == ("digits", 1)
+
+
+def test_a_changed_folder_is_imported_again(store: Store, tmp_path: Path) -> None:
+    photos = digit_folders(tmp_path / "changing")
+    before = train_now(store, request(photos))
+    (photos / "0").joinpath(sorted(p.name for p in (photos / "0").iterdir())[0]).unlink()
+    after = train_now(store, request(photos))
+    assert after["dataset"]["images"] == before["dataset"]["images"] - 1
+    assert after["dataset"]["version"] == 2
+
+
+def test_an_error_is_raised_as_it_was_and_recorded(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run = create_run(store, request(tmp_path / "empty"))
+    with pytest.raises(SourceError):
+        go_on(store, run.run_id)
+    record = store.runs.get(run.run_id)
+    assert record.state == "failed"
+    assert record.error
+
+
+def test_cancelling_keeps_the_checkpoint_and_resuming_ends_like_an_uninterrupted_run(
+    store: Store, photos: Path, first: dict[str, Any]
+) -> None:
+    run = create_run(store, request(photos, epochs=3))
+    seen: list[str] = []
+
+    def cancel_in_epoch_2(stage: str, done: int, total: int, text: str = "") -> None:
+        if not seen and len(store.runs.steps(run.run_id)):
+            seen.append(stage)
+            store.runs.request_cancel(run.run_id)
+
+    with pytest.raises(RunCancelled) as cancelled:
+        go_on(store, run.run_id, cancel_in_epoch_2)
+    assert cancelled.value.exit_code == 1
+    record = store.runs.get(run.run_id)
+    assert record.state == "cancelled"
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(record.flow_run_id).state_name == "Cancelled"
+    resumed = go_on(store, run.run_id)
+    whole = train_now(store, request(photos, epochs=3))
+    assert resumed["metrics"] == whole["metrics"]
+    assert sorted(set(store.runs.steps(run.run_id)["step"])) == [1, 2, 3]
+
+
+def test_ctrl_c_stops_at_the_next_batch(store: Store, photos: Path, first: dict[str, Any]) -> None:
+    run = create_run(store, request(photos, epochs=200))
+    told: list[str] = []
+
+    def press(stage: str, done: int, total: int, text: str = "") -> None:
+        if not told and len(store.runs.steps(run.run_id)):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(RunCancelled) as stopped:
+        go_on(store, run.run_id, press, lambda: told.append("stopping"))
+    assert stopped.value.exit_code == 130
+    assert told == ["stopping"]
+    assert store.runs.get(run.run_id).state == "cancelled"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_finished_run_gives_its_result_again(store: Store, first: dict[str, Any]) -> None:
+    assert go_on(store, first["run_id"]) == first
+
+
+def test_it_runs_outside_the_main_thread(store: Store, photos: Path, first: dict[str, Any]) -> None:
+    found: list[dict[str, Any]] = []
+    thread = threading.Thread(target=lambda: found.append(train_now(store, request(photos))))
+    thread.start()
+    thread.join()
+    assert found and found[0]["state"] == "finished"
+
+
+def test_the_entrypoint_loads_for_deployments() -> None:
+    loaded = load_flow_from_entrypoint(f"{ROOT}/flows/training.py:train", use_placeholder_flow=False)
+    assert loaded.name == "train"
+    fields = loaded.parameters.properties
+    assert {"request", "run_id"} <= set(fields)
