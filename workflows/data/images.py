@@ -79,6 +79,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# Broken Exif data is common and no news; the picture behind it is judged by itself.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\..*")
 # Pillow only warns up to twice its limit; a picture above the limit is refused here.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
@@ -182,7 +184,7 @@ def _recognise(content: bytes) -> str:
             return "AVIF"
         if any(brand in _HEIF_BRANDS for brand in brands):
             raise ImageError("HEIC photos can't be read", "Export them as JPEG first.")
-    if content.lstrip()[:1] == b"<":
+    if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
         raise ImageError("not an image: a web page, SVG or other text with mark-up")
     raise ImageError("not an image of a known format", f"Known are {', '.join(KNOWN_FORMATS)}.")
 
@@ -194,8 +196,8 @@ def _pillow_formats(format_name: str) -> tuple[str, ...]:
 
 def _upright_rgb(image: ImageFile.ImageFile) -> tuple[Image.Image, ImageFacts]:
     _check_size(*image.size)
+    mode = _stored_mode(image)  # first of all: reading the Exif data of a PNG decodes it
     stored = _orientation(image)
-    mode = _stored_mode(image)
     image.load()
     remaining = _orientation(image)  # Pillow turns some formats (TIFF) by itself while loading
     rgb = _to_rgb(image)

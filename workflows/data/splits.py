@@ -24,6 +24,8 @@ from workflows.errors import DatasetError, UsageError
 Shares = dict[Split, float]
 Counts = dict[str, Counter[Split]]  # label -> images in each split
 
+_ATTEMPTS = 30
+
 
 @dataclass
 class _Unit:
@@ -64,9 +66,9 @@ def assign_splits(
         if split is not None:
             counts[label][split] += 1
     _follow(units, splits, counts)
-    known = {label for label, count in counts.items() if count}
-    _place([unit for unit in units if not unit.previous], splits, counts, shares, seed)
-    _check_reached(counts, shares, known)
+    for unit, side in _place([unit for unit in units if not unit.previous], counts, shares, seed):
+        for row in unit.rows:
+            splits[row] = side
     return splits
 
 
@@ -172,20 +174,47 @@ def _follow(units: Sequence[_Unit], splits: list[Split | None], counts: Counts) 
             splits[row] = side
 
 
-def _place(units: Sequence[_Unit], splits: list[Split | None], counts: Counts, shares: Shares, seed: int) -> None:
-    """Put units without any split where the quotas of their classes are missed most."""
+def _place(units: Sequence[_Unit], counts: Counts, shares: Shares, seed: int) -> list[tuple[_Unit, Split]]:
+    """Return a side for each unit that has none: where the quotas of its classes are missed most.
+
+    Where few groups join many classes, the best order can leave a class without a split that another order
+    reaches; so the first of several orders that serves every class is taken.
+    """
+    missing: list[tuple[str, Split]] = []
+    for attempt in range(_ATTEMPTS):
+        placed, reached = _place_in_order(_ordered(units, seed, attempt), counts, shares)
+        fresh = sorted(label for label in reached if not counts.get(label))
+        missing = [(label, side) for label in fresh for side in shares if not reached[label][side]]
+        if not missing:
+            return placed
+    label, side = missing[0]
+    raise DatasetError(
+        f"Class {label!r} can't be in {side}: its images are grouped with those of other classes in too few groups.",
+        "Use smaller groups, more images, or no test split (--split 80/20/0).",
+    )
+
+
+def _ordered(units: Sequence[_Unit], seed: int, attempt: int) -> list[_Unit]:
+    if attempt == 0:
+        return sorted(units, key=lambda unit: (-len(unit.rows), _hash(f"{seed}", unit.key)))
+    return sorted(units, key=lambda unit: _hash(f"{seed} {attempt}", unit.key))
+
+
+def _place_in_order(units: Sequence[_Unit], counts: Counts, shares: Shares) -> tuple[list[tuple[_Unit, Split]], Counts]:
+    reached: Counts = defaultdict(Counter, {label: Counter(count) for label, count in counts.items()})
     waiting: Counter[str] = Counter(label for unit in units for label in unit.fresh)
     fresh: Counter[str] = Counter()
     for unit in units:
         fresh.update(unit.fresh)
-    quota = {label: quotas(counts[label].total() + number, shares) for label, number in fresh.items()}
-    for unit in sorted(units, key=lambda unit: (-len(unit.rows), _hash(seed, unit.key))):
-        side = _best_side(unit, counts, quota, waiting, shares)
+    quota = {label: quotas(reached[label].total() + number, shares) for label, number in fresh.items()}
+    placed = []
+    for unit in units:
+        side = _best_side(unit, reached, quota, waiting, shares)
+        placed.append((unit, side))
         for label, number in unit.fresh.items():
-            counts[label][side] += number
+            reached[label][side] += number
             waiting[label] -= 1
-        for row in unit.rows:
-            splits[row] = side
+    return placed, reached
 
 
 def _best_side(
@@ -208,16 +237,5 @@ def _best_side(
     )
 
 
-def _check_reached(counts: Counts, shares: Shares, known: set[str]) -> None:
-    for label in sorted(set(counts) - known):
-        missing = [side for side in shares if counts[label][side] == 0]
-        if missing:
-            raise DatasetError(
-                f"Class {label!r} can't be in {' and '.join(missing)}: its images are grouped with those of other "
-                "classes in too few groups.",
-                "Use smaller groups, more images, or no test split (--split 80/20/0).",
-            )
-
-
-def _hash(seed: int, key: str) -> bytes:
-    return hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=16).digest()
+def _hash(salt: str, key: str) -> bytes:
+    return hashlib.blake2b(f"{salt}\0{key}".encode(), digest_size=16).digest()
