@@ -78,7 +78,7 @@ def artifacts(folder: Path) -> dict[str, str]:
     """Return the files that a run left for people, by name."""
     found = {name: folder / path for name, path in ARTIFACTS.items()}
     found |= {path.stem: path for path in sorted((folder / "evaluation").glob("*.csv"))}
-    found |= {path.stem: path for path in sorted((folder / "pictures").glob("*.png"))}
+    found |= {f"{path.stem}_picture": path for path in sorted((folder / "pictures").glob("*.png"))}
     return {name: str(path) for name, path in found.items() if path.exists()}
 
 

@@ -104,12 +104,8 @@ def _overrides(job: TrainingJob) -> dict[str, Any]:
         "deterministic": True,
         "device": job.device,
         "workers": 0,
-        "optimizer": settings.optimizer,
-        "lr0": settings.learning_rate,
-        "lrf": settings.final_learning_rate,
-        "momentum": settings.momentum,
         "weight_decay": settings.weight_decay,
-        "warmup_epochs": 0.0,  # our schedule warms up by itself
+        "warmup_epochs": 0.0,  # the trainer has a schedule, and an optimiser, of its own
         "close_mosaic": 0,  # else the loader is reset and draws another seed
         "amp": False,  # the network chooses its arithmetic itself, on a CPU too
         "plots": False,
