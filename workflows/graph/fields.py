@@ -51,14 +51,14 @@ def describe_fields(kind: str) -> list[FieldDescription]:
 def _describe(name: str, info: FieldInfo) -> FieldDescription:
     annotation, optional = _without_none(info.annotation)
     type_, range_ = _type_words(annotation)
-    limits = _limits(info)
-    if "pattern" in limits:
+    rules = limits(info)
+    if "pattern" in rules:
         type_ = _PATTERN
     default = ... if info.is_required() else info.default
     return FieldDescription(
         field=name,
         type=type_ + (_OR_EMPTY if optional else ""),
-        range=range_ or _range_words(limits),
+        range=range_ or _range_words(rules),
         default=default,
         description=info.description or "",
     )
@@ -89,21 +89,21 @@ _LIMITS = {
 }
 
 
-def _limits(info: FieldInfo) -> dict[str, Any]:
-    """Collect the constraints that pydantic keeps in a field's metadata."""
+def limits(info: FieldInfo) -> dict[str, Any]:
+    """Return a field's constraints by pydantic's names: ge, gt, le, lt, multiple_of, min_length, pattern."""
     names = (*_LIMITS, "min_length", "pattern")
     found = {name: getattr(rule, name, None) for rule in info.metadata for name in names if hasattr(rule, name)}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _range_words(limits: dict[str, Any]) -> str:
-    """Put the limits of a field into words, such as "from 32 to 1,280, a multiple of 32"."""
-    limits = dict(limits)
+def _range_words(rules: dict[str, Any]) -> str:
+    """Put constraints into words, such as "from 32 to 1,280, a multiple of 32"."""
+    rules = dict(rules)
     words = []
-    if "ge" in limits and "le" in limits:
-        words.append(f"from {_number(limits.pop('ge'))} to {_number(limits.pop('le'))}")
-    words += [phrase.format(_number(limits[name])) for name, phrase in _LIMITS.items() if name in limits]
-    if limits.get("min_length") == 1:
+    if "ge" in rules and "le" in rules:
+        words.append(f"from {_number(rules.pop('ge'))} to {_number(rules.pop('le'))}")
+    words += [phrase.format(_number(rules[name])) for name, phrase in _LIMITS.items() if name in rules]
+    if rules.get("min_length") == 1:
         words.append("that is not empty")
     return ", ".join(words)
 

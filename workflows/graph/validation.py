@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from workflows.graph.checks import did_you_mean, nearest
-from workflows.graph.fields import FieldDescription, describe_fields
+from workflows.graph.fields import FieldDescription, describe_fields, limits
 from workflows.graph.settings import NODE_KINDS, NodeSettings
 
 
@@ -76,16 +76,22 @@ def _in_words(kind: str, fields: dict[str, FieldDescription], error: ErrorDetail
     expected = f"one of {field.range}" if len(error["loc"]) > 1 else field.expected
     if error["type"] == "missing":
         return FieldProblem(path, f"missing; expected {expected}")
-    return FieldProblem(path, f"expected {expected}, got {shown(error['input'])}{_neighbours(error)}")
+    return FieldProblem(path, f"expected {expected}, got {shown(error['input'])}{_remedy(kind, field, error)}")
 
 
-def _neighbours(error: ErrorDetails) -> str:
-    """Name the nearest values that are allowed where a multiple is asked for."""
-    if error["type"] != "multiple_of":
-        return ""
-    step = error["ctx"]["multiple_of"]
-    below = error["input"] // step * step
-    return f"; the nearest are {below} and {below + step}" if below else f"; the nearest is {step}"
+def _remedy(kind: str, field: FieldDescription, error: ErrorDetails) -> str:
+    """Say how to mend a value, where that is clear."""
+    given = error["input"]
+    if error["type"] == "string_type" and isinstance(given, float):
+        return "; put it in quotes"
+    if error["type"] == "multiple_of" and isinstance(given, int):
+        rules = limits(NODE_KINDS[kind].model_fields[field.field])
+        below = given // rules["multiple_of"] * rules["multiple_of"]
+        near = [n for n in (below, below + rules["multiple_of"]) if rules["ge"] <= n <= rules["le"]]
+        return f"; near it {' and '.join(map(str, near))} would do" if near else ""
+    if error["type"] == "literal_error" and isinstance(given, str):
+        return did_you_mean(given, field.range.split(", "))
+    return ""
 
 
 def _path(location: tuple[int | str, ...]) -> str:

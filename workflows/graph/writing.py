@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from workflows.graph.reading import PLAIN_VALUES
+from workflows.graph.reading import CORE, PLAIN_VALUES
 from workflows.graph.settings import NODE_KINDS
 
 WIDTH = 110
@@ -25,6 +25,15 @@ class PlainDumper(yaml.SafeDumper):
         return True
 
 
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Write text with signs that are not printable (line breaks of all kinds among them) in double quotes.
+
+    There they are escaped; in PyYAML's other styles U+0085, U+2028 and U+2029 come back as spaces.
+    """
+    return dumper.represent_scalar(CORE + "str", text, style=None if text.isprintable() else '"')
+
+
+PlainDumper.add_representer(str, _represent_text)
 for _tag, _pattern, _first in PLAIN_VALUES:
     PlainDumper.add_implicit_resolver(_tag, _pattern, _first)
 

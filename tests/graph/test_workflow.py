@@ -1,0 +1,149 @@
+"""Building, reading and changing workflows in Python."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from pydantic import ValidationError
+
+from workflows.errors import WorkflowError
+from workflows.graph.nodes import Edge, Estimate, Node, Reason
+from workflows.graph.settings import (
+    NODE_KINDS,
+    AugmentationSettings,
+    DatasetSettings,
+    EvaluationSettings,
+    ModelSettings,
+    TrainingSettings,
+)
+from workflows.graph.workflow import COST_FIELDS, YOUR_CHOICE, Workflow
+
+ESTIMATE = Estimate(
+    seconds=60, seconds_low=50, seconds_high=80, memory_bytes=10**9, images_per_second=200, basis="a guess"
+)
+BECAUSE = Reason(node="training", field="epochs", value=20, because="it is enough", source="a paper")
+
+
+@pytest.fixture
+def workflow() -> Workflow:
+    return Workflow.linear(
+        "birds",
+        DatasetSettings(name="birds"),
+        goal="fast",
+        model=ModelSettings(size="s"),
+        reasons=[BECAUSE],
+        estimate=ESTIMATE,
+    )
+
+
+def test_linear_makes_the_standard_chain(workflow: Workflow) -> None:
+    assert [node.kind for node in workflow.order()] == list(NODE_KINDS)
+    assert [(edge.source, edge.target) for edge in workflow.edges] == list(pairwise(NODE_KINDS))
+    assert workflow.problems() == []
+
+
+def test_settings_are_typed(workflow: Workflow) -> None:
+    assert workflow.dataset == DatasetSettings(name="birds")
+    assert workflow.model == ModelSettings(size="s")
+    assert workflow.augmentation == AugmentationSettings()
+    assert workflow.training == TrainingSettings()
+    assert workflow.evaluation == EvaluationSettings()
+    assert workflow.split.source == "version"
+    assert workflow.explanation.images == 16
+
+
+def test_with_settings_leaves_the_original_alone(workflow: Workflow) -> None:
+    changed = workflow.with_settings("training", epochs=3, batch=8)
+    assert (changed.training.epochs, changed.training.batch) == (3, 8)
+    assert workflow.training.epochs == 20
+    assert changed.problems() == []
+
+
+def test_with_settings_says_that_you_chose(workflow: Workflow) -> None:
+    changed = workflow.with_settings("training", epochs=3, seed=7)
+    assert changed.reasons == [
+        Reason(node="training", field="epochs", value=3, because=YOUR_CHOICE, source="you"),
+        Reason(node="training", field="seed", value=7, because=YOUR_CHOICE, source="you"),
+    ]
+    assert changed.reason("training", "seed") == changed.reasons[1]
+    assert changed.reason("training", "momentum") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "kept"),
+    [
+        ("training", {"epochs": 3}, False),
+        ("training", {"epochs": 20}, True),
+        ("training", {"learning_rate": 1e-4}, True),
+        ("model", {"image_size": 64}, False),
+        ("model", {"weights": "none"}, True),
+        ("dataset", {"name": "dogs"}, False),
+        ("augmentation", {"rotate": 5}, True),
+    ],
+)
+def test_an_estimate_is_kept_while_it_holds(workflow: Workflow, kind: str, changes: dict, kept: bool) -> None:
+    assert (workflow.with_settings(kind, **changes).estimate == ESTIMATE) is kept
+
+
+def test_cost_fields_exist() -> None:
+    for kind, fields in COST_FIELDS.items():
+        assert fields <= set(NODE_KINDS[kind].model_fields)
+
+
+def test_with_settings_names_every_bad_field(workflow: Workflow) -> None:
+    with pytest.raises(WorkflowError) as caught:
+        workflow.with_settings("training", epoch=3, batch=1)
+    assert caught.value.problems == [
+        "training: field 'batch': expected a whole number from 2 to 4,096, got 1",
+        "training: field 'epoch': unknown field; did you mean 'epochs'?",
+    ]
+    with pytest.raises(WorkflowError, match="no node kind 'trainig'; did you mean 'training'"):
+        workflow.with_settings("trainig", epochs=3)
+
+
+def test_a_missing_or_doubled_node_is_told(workflow: Workflow) -> None:
+    without = workflow.model_copy(update={"nodes": workflow.nodes[:-1]})
+    with pytest.raises(WorkflowError, match="has no explanation nodes, but needs one"):
+        _ = without.explanation
+    doubled = workflow.model_copy(
+        update={"nodes": [*workflow.nodes, Node(id="m", kind="model", settings=ModelSettings())]}
+    )
+    with pytest.raises(WorkflowError, match="has 2 model nodes, but needs one"):
+        _ = doubled.model
+
+
+def test_order_refuses_circles_and_strangers(workflow: Workflow) -> None:
+    circle = workflow.model_copy(update={"edges": [*workflow.edges, Edge(source="training", target="model")]})
+    with pytest.raises(WorkflowError, match="the edges go in a circle: model -> training -> model"):
+        circle.order()
+    stranger = workflow.model_copy(update={"edges": [*workflow.edges, Edge(source="training", target="nowhere")]})
+    with pytest.raises(WorkflowError, match="there is no node 'nowhere'"):
+        stranger.order()
+
+
+def test_order_does_not_depend_on_how_nodes_are_listed(workflow: Workflow) -> None:
+    shuffled = workflow.model_copy(update={"nodes": workflow.nodes[::-1]})
+    assert [node.kind for node in shuffled.order()] == list(NODE_KINDS)
+
+
+def test_a_reason_for_a_node_that_is_not_there_is_a_problem(workflow: Workflow) -> None:
+    reason = Reason(node="modle", field="size", value="n", because="b", source="s")
+    broken = workflow.model_copy(update={"reasons": [reason, reason]})
+    assert broken.problems() == ["a reason is given for node 'modle', which does not exist"]
+
+
+def test_nodes_refuse_settings_of_another_kind() -> None:
+    with pytest.raises(ValidationError, match="a training node can't have ModelSettings"):
+        Node(id="t", kind="training", settings=ModelSettings())
+    with pytest.raises(ValidationError, match="unknown kind 'modle'"):
+        Node.model_validate({"id": "m", "kind": "modle"})
+    with pytest.raises(ValidationError):
+        Node.model_validate({"id": "m", "kind": "model", "settings": {"size": "tiny"}})
+
+
+def test_nothing_changes_in_place(workflow: Workflow) -> None:
+    with pytest.raises(ValidationError):
+        workflow.name = "other"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        workflow.training.epochs = 1  # type: ignore[misc]
