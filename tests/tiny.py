@@ -46,9 +46,9 @@ class TrainedRun:
 
 
 def train_tiny(home: Path, source: Path, **request: Any) -> TrainedRun:
-    """Train on `source` with random weights, 32 pixels and 3 epochs, unless the request says otherwise."""
+    """Train on `source` with random weights, 32 pixels and 12 epochs, unless the request says otherwise."""
     store = Store(home)
-    settings = {"weights": "none", "size": 32, "epochs": 3, "device": "cpu", "seed": 0, **request}
+    settings = {"weights": "none", "size": 32, "epochs": 12, "device": "cpu", "seed": 0, **request}
     run = create_run(store, TrainRequest(source=str(source), **settings))
     return TrainedRun(store, run.run_id, run_pipeline(store, run.run_id), source)
 
