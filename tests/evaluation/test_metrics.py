@@ -21,7 +21,13 @@ from sklearn.metrics import (
 
 from tests.evaluation.cases import answers, any_answers, class_names, predictions
 from workflows.errors import DatasetError, TrainingError
-from workflows.evaluation.metrics import classification_metrics, in_top, log_losses, per_class_metrics
+from workflows.evaluation.metrics import (
+    classification_metrics,
+    in_top,
+    log_losses,
+    macro_f1,
+    per_class_metrics,
+)
 from workflows.evaluation.predictions import (
     metrics_of,
     predictions_table,
@@ -72,7 +78,9 @@ def test_live_metrics_are_those_of_the_stored_columns_bit_for_bit(case: Case) ->
     labels, probabilities = case
     names, images = class_names(probabilities.shape[1]), [str(index) for index in range(len(labels))]
     frame = predictions_table(images, images, ["val"] * len(images), labels, probabilities, names)
-    assert classification_metrics(labels, probabilities) == metrics_of(frame, names)
+    live = classification_metrics(labels, probabilities)
+    assert live == metrics_of(frame, names)
+    assert macro_f1(labels, probabilities.argmax(axis=1), len(names)) == pytest.approx(live["f1_macro"], abs=1e-12)
 
 
 @given(any_answers())

@@ -127,6 +127,13 @@ def per_class_metrics(
     )
 
 
+def macro_f1(labels: IntArray, predicted: IntArray, class_count: int) -> float:
+    """Mean F1 over the classes that occur, from positions: quick enough to be bootstrapped."""
+    right = np.bincount(labels[labels == predicted], minlength=class_count)
+    either = np.bincount(labels, minlength=class_count) + np.bincount(predicted, minlength=class_count)
+    return float((2 * right[either > 0] / either[either > 0]).mean())
+
+
 def checked_probabilities(probabilities: ArrayLike) -> NDArray[np.float32]:
     """Return probabilities as float32[n, c], or say what is wrong with them."""
     matrix = np.asarray(probabilities, dtype=np.float32)

@@ -175,7 +175,7 @@ def reliability_picture(curve: pd.DataFrame, ece: float, *, title: str = "Calibr
     with drawing():
         figure = new_figure(6.4, 6.6, theme)
         grid = figure.add_gridspec(
-            2, 1, height_ratios=(3.4, 1), left=0.125, right=0.97, top=0.93, bottom=0.085, hspace=0.1
+            2, 1, height_ratios=(3.4, 1), left=0.125, right=0.97, top=0.91, bottom=0.085, hspace=0.1
         )
         upper, lower = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
         for axes in (upper, lower):
@@ -183,7 +183,7 @@ def reliability_picture(curve: pd.DataFrame, ece: float, *, title: str = "Calibr
             axes.set_xlim(-0.01, 1.01)
             axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%", decimals=0))
         _draw_reliability(upper, full, theme)
-        upper.set_title(f"{title}: confidence is off by {ece * 100:.1f} points on average", color=theme.ink)
+        upper.set_title(f"{title}: confidence is off by {ece * 100:.1f} points on average", color=theme.ink, pad=24)
         _draw_counts(lower, curve, theme)
         return png_of(figure)
 
@@ -219,9 +219,8 @@ def _draw_reliability(axes: Axes, full: pd.DataFrame, theme: Theme) -> None:
     axes.set_ylabel("answers that are right")
     axes.tick_params(labelbottom=False)
     axes.grid(color=theme.line, linewidth=0.7)
-    note = "below the line: too sure of itself; above: too cautious"
-    axes.text(0.985, 0.03, note, transform=axes.transAxes, ha="right", fontsize=8, color=theme.soft)
-    _legend(axes, theme, loc="upper left")
+    # above the axes: the lower left of a good model's curve is empty, but a poor one's may run anywhere
+    _legend(axes, theme, loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, columnspacing=1.4, borderaxespad=0.0)
 
 
 def _draw_counts(axes: Axes, curve: pd.DataFrame, theme: Theme) -> None:

@@ -19,8 +19,8 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def percent_range(low: float, high: float, digits: int = 1) -> str:
-    """Return two shares as `88.4 % to 93.2 %`."""
-    return f"{percent(low, digits)} to {percent(high, digits)}"
+    """Return two shares as `between 88.4 % and 93.2 %`."""
+    return f"between {percent(low, digits)} and {percent(high, digits)}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

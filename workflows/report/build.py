@@ -1,0 +1,156 @@
+"""Draws all pictures of a finished run into its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from workflows.evaluation.calibration import DEFAULT_BINS, expected_calibration_error, reliability_curve
+from workflows.evaluation.confusion import confusion_counts
+from workflows.evaluation.predictions import read_predictions
+from workflows.evaluation.tables import most_wrong
+from workflows.report.pictures import (
+    confusion_matrix_picture,
+    image_sheet,
+    learning_curves_picture,
+    reliability_picture,
+)
+from workflows.report.sheets import caption, sheet_heading
+from workflows.report.tables import read_csv
+from workflows.report.theme import Mode, class_names
+from workflows.store.files import write_atomic
+
+SHOWN = 24
+"""Photos on a sheet and in a gallery of the report."""
+
+SPLIT_TITLES = {"val": "Validation split", "test": "Test split"}
+
+# Photos up to this side are kept as they are: JPEG would smear what little they have.
+TINY = 64
+
+Pixels = Callable[[str], NDArray[np.uint8]]
+
+
+def draw_run_pictures(
+    run_folder: Path, result: Mapping[str, Any], steps: pd.DataFrame, load_pixels: Pixels
+) -> dict[str, Path]:
+    """Draw every picture of a run from its tables, into `pictures/`.
+
+    `learning_curves.png`; for each evaluated split `confusion_matrix_<split>.png`, `reliability_<split>.png`
+    and `most_wrong_<split>.png`; `suspected_labels.png`. The photos on the sheets are kept one by one in
+    `pictures/photos/` as well, for the report.
+
+    Args:
+        run_folder: Holds `evaluation/predictions.parquet` and `evaluation/suspected_labels.csv`.
+        result: The run's result document.
+        steps: Long table of metrics: `step`, `name`, `value`.
+        load_pixels: From an image id to the pixels that the network sees, uint8 [height, width, 3].
+
+    Returns:
+        The path of each picture by name (the file's stem).
+
+    Raises:
+        RunError: There are no predictions.
+        StorageError: The disk is full or read-only.
+    """
+    frame, classes = read_predictions(run_folder / "evaluation" / "predictions.parquet")
+    folder = run_folder / "pictures"
+    keeper = _PhotoKeeper(folder / "photos", load_pixels)
+    drawn = {"learning_curves": learning_curves_picture(steps, best_step(result), classes=len(classes))}
+    for split in ("val", "test"):
+        part = frame[frame["split"] == split]
+        if len(part):
+            charts = split_charts(part, classes, SPLIT_TITLES[split], bins=calibration_bins(result))
+            drawn |= {f"{name}_{split}": png for name, png in charts.items()}
+            drawn[f"most_wrong_{split}"] = _wrong_sheet(part, classes, SPLIT_TITLES[split], keeper)
+    drawn["suspected_labels"] = _suspects_sheet(run_folder, classes, keeper)
+    paths = {name: folder / f"{name}.png" for name in drawn}
+    for name, path in paths.items():
+        write_atomic(path, drawn[name])
+    return paths
+
+
+def split_charts(
+    part: pd.DataFrame, classes: tuple[str, ...], title: str, *, bins: int, mode: Mode = "light"
+) -> dict[str, bytes]:
+    """Draw the charts of one split's predictions: `confusion_matrix` and `reliability` (with `bins` bins)."""
+    confidence, correct = part["confidence"].to_numpy(), part["correct"].to_numpy(dtype=bool)
+    matrix = confusion_counts(part["label"], part["predicted"], classes)
+    error = expected_calibration_error(confidence, correct, bins)
+    curve = reliability_curve(confidence, correct, bins)
+    return {
+        "confusion_matrix": confusion_matrix_picture(matrix, classes, title=title, mode=mode),
+        "reliability": reliability_picture(curve, error, title=title, mode=mode),
+    }
+
+
+def best_step(result: Mapping[str, Any]) -> int | None:
+    """Return the epoch whose weights were kept, if the result says so."""
+    found = (result.get("training") or {}).get("best_step", result.get("best_step"))
+    return None if found is None else int(found)
+
+
+def calibration_bins(result: Mapping[str, Any]) -> int:
+    """Return the number of confidence bins that the run's workflow asked for."""
+    for node in (result.get("workflow") or {}).get("nodes") or []:
+        if node.get("kind") == "evaluation":
+            return int((node.get("settings") or {}).get("calibration_bins", DEFAULT_BINS))
+    return DEFAULT_BINS
+
+
+def suspected_of(run_folder: Path) -> pd.DataFrame:
+    """Return the suspected labels of a run, the most suspicious first; empty without such a table."""
+    path = run_folder / "evaluation" / "suspected_labels.csv"
+    if not path.exists():
+        return pd.DataFrame(columns=["image_id", "label", "suggested", "score", "is_suspected", "why", "path", "split"])
+    table = read_csv(path)
+    return table[table["is_suspected"] == "True"].reset_index(drop=True)
+
+
+class _PhotoKeeper:
+    """Loads photos and keeps each of them as a file for the report."""
+
+    def __init__(self, folder: Path, load_pixels: Pixels) -> None:
+        self._folder, self._load_pixels = folder, load_pixels
+
+    def __call__(self, image_id: str) -> NDArray[np.uint8]:
+        pixels = self._load_pixels(image_id)
+        stream, photo = BytesIO(), Image.fromarray(np.ascontiguousarray(pixels))
+        if max(photo.size) <= TINY:
+            photo.save(stream, format="PNG")
+        else:
+            photo.thumbnail((320, 320))
+            photo.save(stream, format="JPEG", quality=88)
+        write_atomic(self._folder / f"{image_id}{'.png' if max(photo.size) <= TINY else '.jpg'}", stream.getvalue())
+        return pixels
+
+
+def _wrong_sheet(part: pd.DataFrame, classes: tuple[str, ...], title: str, keep: _PhotoKeeper) -> bytes:
+    names = dict(zip(classes, class_names(list(classes)), strict=True))
+    wrong = most_wrong(part, classes, SHOWN)
+    tiles = [
+        (keep(str(image)), caption(names[label], names[predicted], float(confidence)), "orange")
+        for image, label, predicted, confidence in zip(
+            wrong["image_id"], wrong["label"], wrong["predicted"], wrong["confidence"], strict=True
+        )
+    ]
+    mistakes = int((~part["correct"].astype(bool)).sum())
+    return image_sheet(tiles, heading=sheet_heading(f"{title}, most confidently wrong", len(tiles), mistakes))
+
+
+def _suspects_sheet(run_folder: Path, classes: tuple[str, ...], keep: _PhotoKeeper) -> bytes:
+    names = dict(zip(classes, class_names(list(classes)), strict=True))
+    table = suspected_of(run_folder)
+    shown = table.head(SHOWN)
+    tiles = [
+        (keep(str(image)), f"labelled {names.get(label, label)}\nrather {names.get(other, other) or '?'}", "purple")
+        for image, label, other in zip(shown["image_id"], shown["label"], shown["suggested"], strict=True)
+    ]
+    return image_sheet(tiles, heading=sheet_heading("Labels that look wrong", len(tiles), len(table)))
