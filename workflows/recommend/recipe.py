@@ -69,12 +69,12 @@ BATCHES = ((20_000, 128), (1_000, 64), (200, 32), (0, 16))
 CPU_LARGEST_BATCH = 64
 MEMORY_SHARE = 0.6
 """Share of the device's memory that training may plan with (Ultralytics' AutoBatch: 60 %)."""
-LEARNING_RATES: dict[ModelSize, float] = {"n": 1e-3, "s": 8e-4, "m": 5e-4, "l": 4e-4, "x": 3e-4}
+LEARNING_RATES: dict[ModelSize, float] = {"n": 6e-4, "s": 5e-4, "m": 4e-4, "l": 3e-4, "x": 2.5e-4}
 """Peak learning rate of AdamW on pretrained weights at batch 64; grows with the root of the batch."""
 SCRATCH_FACTOR = 2.0
 """On random weights: this much more learning rate, and this many times the epochs."""
 REFERENCE_BATCH = 64
-HEAD_FACTOR = 5.0
+HEAD_FACTOR = 10.0
 WEIGHT_DECAY = 0.02
 WARMUP_EPOCHS, WARMUP_SHARE = 1.0, 0.2
 LABEL_SMOOTHING, SMOOTHING_CLASSES = 0.1, 5
