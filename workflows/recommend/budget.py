@@ -26,15 +26,18 @@ def time_budget(situation: Situation, chosen: Chosen) -> list[Reason]:
         return []
     epochs: int = chosen["training.epochs"]
     fewest = recipe.BUDGET_EPOCHS_PRETRAINED if chosen.pretrained else recipe.BUDGET_EPOCHS_SCRATCH
-    floor = min(epochs, fewest)
-    size, pixels = cast(ModelSize, chosen["model.size"]), int(chosen["model.image_size"])
+    fits = f"as much as fits into {situation.minutes:g} minutes on this device"
+    size, pixels, fitting = cast(ModelSize, chosen["model.size"]), int(chosen["model.image_size"]), 0
     for size, pixels in _ladder(situation, chosen):
         fitting = _epochs_that_fit(situation, size, pixels, epochs)
-        if fitting >= floor:
-            return _revise(situation, chosen, size, pixels, fitting)
-    # Nothing fits: the cheapest training, as short as it can be; the estimate says that it takes longer.
-    least = epochs if situation.epochs is not None else max(1, _epochs_that_fit(situation, size, pixels, epochs))
-    return _revise(situation, chosen, size, pixels, least)
+        if fitting >= min(epochs, fewest):
+            return _revise(situation, chosen, size, pixels, fitting, fits)
+    if fitting:
+        return _revise(situation, chosen, size, pixels, fitting, fits)
+    # Nothing fits: the cheapest training, as short as it may be; the estimate says that it takes longer.
+    least = epochs if situation.epochs is not None else 1
+    because = f"even the shortest training takes longer than {situation.minutes:g} minutes on this device"
+    return _revise(situation, chosen, size, pixels, least, because)
 
 
 def _ladder(situation: Situation, chosen: Chosen) -> Iterator[tuple[ModelSize, int]]:
@@ -67,8 +70,9 @@ def _epochs_that_fit(situation: Situation, size: ModelSize, pixels: int, most: i
     return fitting
 
 
-def _revise(situation: Situation, chosen: Chosen, size: ModelSize, pixels: int, epochs: int) -> list[Reason]:
+def _revise(
+    situation: Situation, chosen: Chosen, size: ModelSize, pixels: int, epochs: int, because: str
+) -> list[Reason]:
     values = {"model.size": size, "model.image_size": pixels, "training.epochs": epochs}
-    because = f"as much as fits into {situation.minutes:g} minutes on this device"
     source = f"the estimate of time: {situation.speed.basis}"
     return [choose(key, value, because, source) for key, value in values.items() if value != chosen[key]]

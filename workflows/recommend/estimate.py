@@ -82,7 +82,7 @@ BASE_BYTES = {"cpu": 900e6, "cuda": 900e6}
 PROBE_EFFICIENCY = 0.8
 """Real training crops, evaluates and records beside the steps that a probe times."""
 
-RANGES = {"runs": (0.8, 1.3), "probe": (0.6, 1.6), "assumed": (0.3, 2.5)}
+RANGES = {"runs": (0.8, 1.3), "probe": (0.5, 1.8), "assumed": (0.3, 2.5)}
 """Likely actual time as factors of the estimate, by what it rests on; CPUs of one kind differ by three times."""
 
 

@@ -69,7 +69,7 @@ class Orientation:
 
 def judge_orientation(dataset: str, classes: Sequence[str]) -> Orientation:
     """Judge by the names of a data set and its classes."""
-    names = [name.strip().lower() for name in classes]
+    names = [name.strip() for name in classes]
     for judge in (_single_signs, _number_words, _mirrored_pair):
         because = judge(names)
         if because:
@@ -93,7 +93,7 @@ def _single_signs(names: list[str]) -> str | None:
 
 
 def _number_words(names: list[str]) -> str | None:
-    if len(names) >= FEWEST_SIGNS and all(name in DIGIT_WORDS for name in names):
+    if len(names) >= FEWEST_SIGNS and all(name.lower() in DIGIT_WORDS for name in names):
         return "the classes are numbers, and a mirrored numeral is another sign or none"
     return None
 

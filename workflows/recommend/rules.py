@@ -24,6 +24,7 @@ Nothing else decides. How they fit together::
     smoothing          number of classes                                  training.label_smoothing
     device             the device                                         training.device
     seed               asked seed                                         training.seed
+    split              whether the images came split                      split.source
     evaluation         which splits have images                           evaluation.splits
 
 A later rule may revise an earlier one's choice; the last reason stands. Fields that no rule sets keep their
@@ -58,6 +59,7 @@ from workflows.recommend.training_rules import (
     schedule,
     seed_rule,
     smoothing,
+    split,
 )
 
 Rule = Callable[[Situation, Chosen], list[Reason]]
@@ -82,6 +84,7 @@ RULES: tuple[Rule, ...] = (
     smoothing,
     device,
     seed_rule,
+    split,
     evaluation,
 )
 

@@ -28,15 +28,19 @@ def epochs_rule(situation: Situation, chosen: Chosen) -> list[Reason]:
     if situation.epochs is not None:
         return [your_choice("training.epochs", situation.epochs)]
     steps = math.ceil(situation.facts.train_images / chosen["training.batch"])
-    limits = situation.recipe
-    epochs = min(max(round(limits.steps / steps), limits.fewest_epochs), limits.most_epochs)
-    if chosen.pretrained:
+    limits, wanted = situation.recipe, round(situation.recipe.steps / steps)
+    epochs = min(max(wanted, limits.fewest_epochs), limits.most_epochs)
+    if epochs < wanted:
+        because = "as often as this goal shows the same images; more would teach them by heart"
+    elif epochs > wanted:
+        because = f"with {steps} steps per epoch few epochs teach much, but each image should be seen this often"
+    else:
         because = (
             f"at {steps} steps per epoch that is about {epochs * steps:,} steps, as the goal {situation.goal!r} wants"
         )
-        return [choose("training.epochs", epochs, because, evidence.FLOWERS_PRETRAINED)]
-    epochs = round(epochs * recipe.SCRATCH_FACTOR)
-    because = f"random weights need more: {epochs} epochs of {steps} steps"
+    if not chosen.pretrained:
+        epochs = round(epochs * recipe.SCRATCH_FACTOR)
+        because = f"random weights need {recipe.SCRATCH_FACTOR:g} times as many as pretrained ones"
     return [choose("training.epochs", epochs, because, evidence.FLOWERS_PRETRAINED)]
 
 
@@ -142,6 +146,16 @@ def device(situation: Situation, chosen: Chosen) -> list[Reason]:
 def seed_rule(situation: Situation, chosen: Chosen) -> list[Reason]:
     """Take the seed asked for."""
     return [your_choice("training.seed", situation.seed)] if situation.seed else []
+
+
+def split(situation: Situation, chosen: Chosen) -> list[Reason]:
+    """Keep the data set's own split: results of different runs can then be compared."""
+    because = (
+        "the images came already split, and that is kept"
+        if situation.facts.given_split
+        else "made at the import and kept for good, so that results of different runs can be compared"
+    )
+    return [choose("split.source", "version", because, evidence.DATASET)]
 
 
 def evaluation(situation: Situation, chosen: Chosen) -> list[Reason]:
