@@ -26,8 +26,8 @@ class GoalRecipe(NamedTuple):
 
 GOALS: dict[str, GoalRecipe] = {
     "fast": GoalRecipe(128, 160, steps=350, fewest_epochs=5, most_epochs=15, crop_min=0.5),
-    "balanced": GoalRecipe(192, 224, steps=800, fewest_epochs=10, most_epochs=40, crop_min=0.35),
-    "accurate": GoalRecipe(256, 320, steps=1600, fewest_epochs=20, most_epochs=60, crop_min=0.25),
+    "balanced": GoalRecipe(224, 224, steps=800, fewest_epochs=10, most_epochs=40, crop_min=0.35),
+    "accurate": GoalRecipe(288, 320, steps=1600, fewest_epochs=20, most_epochs=60, crop_min=0.25),
 }
 
 # --- model ------------------------------------------------------------------------------------------
@@ -69,10 +69,12 @@ BATCHES = ((20_000, 128), (1_000, 64), (200, 32), (0, 16))
 CPU_LARGEST_BATCH = 64
 MEMORY_SHARE = 0.6
 """Share of the device's memory that training may plan with (Ultralytics' AutoBatch: 60 %)."""
-LEARNING_RATES: dict[ModelSize, float] = {"n": 6e-4, "s": 5e-4, "m": 4e-4, "l": 3e-4, "x": 2.5e-4}
+LEARNING_RATES: dict[ModelSize, float] = {"n": 5e-4, "s": 4e-4, "m": 3e-4, "l": 2.5e-4, "x": 2e-4}
 """Peak learning rate of AdamW on pretrained weights at batch 64; grows with the root of the batch."""
-SCRATCH_FACTOR = 2.0
-"""On random weights: this much more learning rate, and this many times the epochs."""
+SCRATCH_RATE_FACTOR = 3.0
+"""Random weights bear this many times the learning rate of pretrained ones..."""
+SCRATCH_EPOCHS_FACTOR = 2.0
+"""...and need this many times the epochs."""
 REFERENCE_BATCH = 64
 HEAD_FACTOR = 10.0
 WEIGHT_DECAY = 0.02
