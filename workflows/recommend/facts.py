@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -117,9 +117,6 @@ def dataset_facts(version: DatasetVersion, read_pixels: PixelReader | None = Non
             f"in {len(version.classes)} classes; a classifier needs at least two classes with images.",
             "Add images with: fieldguide dataset add NAME SOURCE",
         )
-    width, height = table["width"].to_numpy(float), table["height"].to_numpy(float)
-    aspect = width / height
-    elongation = np.maximum(aspect, 1 / aspect)
     counts = train["label"].astype(str).value_counts()
     splits = table["split"].astype(str).value_counts()
     return Facts(
@@ -131,19 +128,28 @@ def dataset_facts(version: DatasetVersion, read_pixels: PixelReader | None = Non
         train_images=len(train),
         val_images=int(splits.get("val", 0)),
         test_images=int(splits.get("test", 0)),
-        median_width=int(np.median(width)),
-        median_height=int(np.median(height)),
-        median_short_side=int(np.median(np.minimum(width, height))),
-        aspect_median=float(np.median(aspect)),
-        aspect_p10=float(np.quantile(aspect, 0.1)),
-        aspect_p90=float(np.quantile(aspect, 0.9)),
-        elongation_median=float(np.median(elongation)),
-        elongation_p90=float(np.quantile(elongation, 0.9)),
-        share_non_square=float(np.mean(elongation > NOT_SQUARE)),
+        **_shapes(table["width"].to_numpy(float), table["height"].to_numpy(float)),
         colour=_has_colour(table, read_pixels),
         orientation=judge_orientation(version.name, version.classes),
         given_split=version.given_split,
     )
+
+
+def _shapes(width: np.ndarray, height: np.ndarray) -> dict[str, Any]:
+    """Sum up the sizes and aspect ratios of all images (pixels)."""
+    aspect = width / height
+    elongation = np.maximum(aspect, 1 / aspect)
+    return {
+        "median_width": int(np.median(width)),
+        "median_height": int(np.median(height)),
+        "median_short_side": int(np.median(np.minimum(width, height))),
+        "aspect_median": float(np.median(aspect)),
+        "aspect_p10": float(np.quantile(aspect, 0.1)),
+        "aspect_p90": float(np.quantile(aspect, 0.9)),
+        "elongation_median": float(np.median(elongation)),
+        "elongation_p90": float(np.quantile(elongation, 0.9)),
+        "share_non_square": float(np.mean(elongation > NOT_SQUARE)),
+    }
 
 
 def pixel_reader(store: Store) -> PixelReader:

@@ -39,8 +39,8 @@ def epochs_rule(situation: Situation, chosen: Chosen) -> list[Reason]:
             f"at {steps} steps per epoch that is about {epochs * steps:,} steps, as the goal {situation.goal!r} wants"
         )
     if not chosen.pretrained:
-        epochs = round(epochs * recipe.SCRATCH_FACTOR)
-        because = f"random weights need {recipe.SCRATCH_FACTOR:g} times as many as pretrained ones"
+        epochs = round(epochs * recipe.SCRATCH_EPOCHS_FACTOR)
+        because = f"random weights need {recipe.SCRATCH_EPOCHS_FACTOR:g} times as many as pretrained ones"
     return [choose("training.epochs", epochs, because, evidence.FLOWERS_PRETRAINED)]
 
 
@@ -66,7 +66,7 @@ def optimiser(situation: Situation, chosen: Chosen) -> list[Reason]:
     rate = recipe.LEARNING_RATES[size] * math.sqrt(images / recipe.REFERENCE_BATCH)
     head = recipe.HEAD_FACTOR if chosen.pretrained else 1.0
     if not chosen.pretrained:
-        rate *= recipe.SCRATCH_FACTOR
+        rate *= recipe.SCRATCH_RATE_FACTOR
     start = "pretrained" if chosen.pretrained else "random"
     rate_because = f"what suits size {size} from {start} weights, scaled to batches of {images}"
     head_because = (
