@@ -115,7 +115,7 @@ def _workflow() -> dict[str, Any]:
         "goal": "balanced",
         "description": "For animals.",
         "nodes": [
-            {"id": "model", "kind": "model", "settings": {"size": "n", "image_size": 96}},
+            {"id": "model", "kind": "model", "settings": {"size": "n", "weights": "/somebody/private/net.safetensors"}},
             {"id": "evaluation", "kind": "evaluation", "settings": {"calibration_bins": 10}},
         ],
         "reasons": [

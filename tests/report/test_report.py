@@ -188,6 +188,7 @@ def test_the_result_may_come_from_json_and_the_report_names_no_local_path(tmp_pa
     page = (tmp_path / "report.html").read_text()
     assert str(tmp_path) not in page
     assert "/another/machine" not in page
+    assert "/somebody/private" not in page and "net.safetensors" in page
 
 
 def test_hundreds_of_classes_are_folded_away(tmp_path: Path) -> None:

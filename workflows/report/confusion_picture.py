@@ -204,7 +204,7 @@ def _draw_overview(axes: Axes, matrix: IntArray, side: float, theme: Theme) -> N
     classes = len(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1), 1)[:, None]
     cell = side * 72 / classes
-    for on_diagonal, colour in ((True, theme.blue), (False, theme.orange)):
+    for on_diagonal, colour in ((False, theme.orange), (True, theme.blue)):  # the diagonal last, on top
         rows, columns = np.nonzero(matrix)
         chosen = (rows == columns) == on_diagonal
         rows, columns = rows[chosen], columns[chosen]

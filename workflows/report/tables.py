@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pandas as pd
@@ -58,16 +58,26 @@ def class_rows(part: pd.DataFrame, classes: tuple[str, ...]) -> Rows:
 def reason_rows(workflow: dict[str, Any]) -> Rows:
     """Return what was chosen and why, node by node: `node`, `field`, `value`, `because`, `source`."""
     order = {node.get("id"): place for place, node in enumerate(workflow.get("nodes") or [])}
-    reasons = [dict(reason) for reason in workflow.get("reasons") or []]
+    reasons = [{**reason, "value": _portable(reason.get("value"))} for reason in workflow.get("reasons") or []]
     return sorted(reasons, key=lambda reason: order.get(reason.get("node"), len(order)))
 
 
 def setting_rows(workflow: dict[str, Any]) -> Rows:
     """Return every setting of the workflow: `node`, `kind` and its `settings` as pairs."""
     return [
-        {"node": node.get("id"), "kind": node.get("kind"), "settings": list((node.get("settings") or {}).items())}
+        {
+            "node": node.get("id"),
+            "kind": node.get("kind"),
+            "settings": [(field, _portable(value)) for field, value in (node.get("settings") or {}).items()],
+        }
         for node in workflow.get("nodes") or []
     ]
+
+
+def _portable(value: Any) -> Any:
+    """Return a setting without the folders of this machine: a report travels, and they are nobody's business."""
+    is_path = isinstance(value, str) and (PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute())
+    return PureWindowsPath(value).name if is_path else value
 
 
 def explanation_rows(run_folder: Path, most: int) -> Rows:
