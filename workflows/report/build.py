@@ -16,6 +16,7 @@ from workflows.evaluation.calibration import DEFAULT_BINS, expected_calibration_
 from workflows.evaluation.confusion import confusion_counts
 from workflows.evaluation.predictions import read_predictions
 from workflows.evaluation.tables import most_wrong
+from workflows.report.heatmap_sheet import heatmap_sheet
 from workflows.report.pictures import (
     confusion_matrix_picture,
     image_sheet,
@@ -44,7 +45,7 @@ def draw_run_pictures(
     """Draw every picture of a run from its tables, into `pictures/`.
 
     `learning_curves.png`; for each evaluated split `confusion_matrix_<split>.png`, `reliability_<split>.png`
-    and `most_wrong_<split>.png`; `suspected_labels.png`. The photos on the sheets are kept one by one in
+    and `most_wrong_<split>.png`; `suspected_labels.png`; `heatmaps.png`. The photos on the sheets are kept one by one in
     `pictures/photos/` as well, for the report.
 
     Args:
@@ -71,6 +72,9 @@ def draw_run_pictures(
             drawn |= {f"{name}_{split}": png for name, png in charts.items()}
             drawn[f"most_wrong_{split}"] = _wrong_sheet(part, classes, SPLIT_TITLES[split], keeper)
     drawn["suspected_labels"] = _suspects_sheet(run_folder, classes, keeper)
+    sheet = heatmap_sheet(run_folder)
+    if sheet is not None:
+        drawn["heatmaps"] = sheet
     paths = {name: folder / f"{name}.png" for name in drawn}
     for name, path in paths.items():
         write_atomic(path, drawn[name])
