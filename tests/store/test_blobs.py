@@ -51,6 +51,16 @@ def test_leftovers_of_killed_imports_are_swept(store: Store) -> None:
     assert [path.name for path in incoming.iterdir()] == ["young"]
 
 
+def test_sweeping_beside_another_import(store: Store) -> None:
+    """What another process has in hand may vanish while it is looked at."""
+    content = [bytes([number]) * 1000 for number in range(200)]
+    with ThreadPoolExecutor(3) as pool:
+        done = pool.map(store.blobs.put, content)
+        for _ in range(200):
+            store.blobs.sweep()
+        assert len(set(done)) == 200
+
+
 def test_full_disk(small_disk: Path) -> None:
     blobs = Blobs(small_disk)
     first = blobs.put(b"small")

@@ -16,9 +16,9 @@ def merge(fresh: pd.DataFrame, earlier: pd.DataFrame | None, given: Set[Split], 
     """Return the next version's rows; `split` is null where it must still be found.
 
     A split that came with the source is kept as given; but if no `val` came, it is taken out of what came as
-    `train`, which is open therefore. Where nothing is given, a new image takes over the split of an earlier
-    one with the same id, else the same content, else the same place (a file that was edited must not change
-    sides). Without `mirror`, the earlier images stay, except those at the same place of the same source.
+    `train`, which is open therefore. Where nothing is given, an image keeps the split that it had, and takes
+    over that of an image that leaves, if it has its content (a file was moved) or stands at its place (a file
+    was edited). Without `mirror`, only images leave whose place in the same source is taken.
     """
     if "val" not in given:
         fresh = fresh.assign(split=fresh["split"].where(fresh["split"] != "train", None))
@@ -26,26 +26,25 @@ def merge(fresh: pd.DataFrame, earlier: pd.DataFrame | None, given: Set[Split], 
         return fresh
     # next to a given test, no other image belongs there, wherever it was before
     usable = earlier[earlier["split"] != "test"] if "test" in given else earlier
-    fresh = fresh.assign(split=_kept_splits(fresh, usable))
-    if mirror:
-        return fresh
-    replaced = earlier["image_id"].isin(fresh["image_id"]) | _places(earlier).isin(_places(fresh))
-    return pd.concat([earlier[~replaced], fresh], ignore_index=True)
+    known = earlier["image_id"].isin(fresh["image_id"])
+    staying = ~known & (False if mirror else ~_places(earlier).isin(_places(fresh)))
+    leaving = usable[~(known | staying).loc[usable.index]]
+    fresh = fresh.assign(split=_kept_splits(fresh, usable, leaving))
+    return pd.concat([earlier[staying], fresh], ignore_index=True) if staying.any() else fresh
 
 
 def _places(table: pd.DataFrame) -> pd.Series:
     return table["source"] + "\0" + table["path"]
 
 
-def _kept_splits(fresh: pd.DataFrame, earlier: pd.DataFrame) -> pd.Series:
+def _kept_splits(fresh: pd.DataFrame, earlier: pd.DataFrame, leaving: pd.DataFrame) -> pd.Series:
     splits = fresh["split"].astype(object)  # a column of nulls alone has no text type yet
-    for new, old in (
-        (fresh["image_id"], earlier["image_id"]),
-        (fresh["sha256"], earlier["sha256"]),
-        (_places(fresh), _places(earlier)),
+    for new, old, kept in (
+        (fresh["image_id"], earlier["image_id"], earlier["split"]),
+        (fresh["sha256"], leaving["sha256"], leaving["split"]),
+        (_places(fresh), _places(leaving), leaving["split"]),
     ):
-        known = dict(zip(old, earlier["split"], strict=True))
-        splits = splits.where(splits.notna(), new.map(known))
+        splits = splits.where(splits.notna(), new.map(dict(zip(old, kept, strict=True))))
     return splits
 
 

@@ -78,7 +78,8 @@ def _written(path: Path) -> dict[str, ImageFacts]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             fields = json.loads(line)
-            facts[fields.pop("sha256")] = ImageFacts(**fields)
+            sha256 = fields.pop("sha256")
+            facts[sha256] = ImageFacts(**fields)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # half a line; the image is verified again
     return facts

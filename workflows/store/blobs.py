@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -79,5 +80,6 @@ class Blobs:
         oldest = time.time() - _ABANDONED_SECONDS
         with os.scandir(self._incoming) as entries:
             for entry in entries:
-                if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                    Path(entry.path).unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):  # another process has just finished with it
+                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                        Path(entry.path).unlink()

@@ -1,0 +1,407 @@
+"""Images in: verified, kept, divided; versions that never change."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.data.conftest import MakeImages, encoded, picture, tree_state, write
+from workflows.data.catalog import get_version, list_datasets, list_versions
+from workflows.data.images import read_rgb
+from workflows.data.importing import add_dataset, dataset_for_path
+from workflows.data.reports import ImportReport
+from workflows.data.version import COLUMNS, DatasetVersion, image_id, in_natural_order
+from workflows.errors import DatasetError, SourceError, StorageError, UsageError
+from workflows.store.store import Store
+
+
+def splits(version: DatasetVersion) -> dict[str, str]:
+    """Path to split."""
+    table = version.table()
+    return dict(zip(table["path"], table["split"], strict=True))
+
+
+def reasons(report: ImportReport, outcome: str) -> dict[str, str]:
+    return {entry.path: entry.reason for entry in report.entries if entry.outcome == outcome}
+
+
+def test_first_version(store: Store, make_images: MakeImages) -> None:
+    source = make_images(**{"10": 10, "2": 20, "1": 30})
+    calls: list[tuple[str, int, int]] = []
+    report = add_dataset(
+        store, "digits", source, progress=lambda stage, done, total, text="": calls.append((stage, done, total))
+    )
+    version = report.version
+    assert (version.name, version.number, version.images, version.given_split) == ("digits", 1, 60, False)
+    assert version.classes == ("1", "2", "10")
+    assert str(version) == "digits v1" and version.source == str(source)
+    assert version.split_counts().to_dict("index") == {
+        "1": {"train": 21, "val": 5, "test": 4},
+        "2": {"train": 14, "val": 3, "test": 3},
+        "10": {"train": 7, "val": 2, "test": 1},
+    }
+    assert calls[-1] == ("import", 60, 60)
+    assert (report.total, report.accepted, report.rejected, report.ignored, report.changed) == (60, 60, 0, 0, True)
+
+
+def test_table_has_everything(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=5, b=5)
+    version = add_dataset(store, "set", source).version
+    table = version.table()
+    assert tuple(table.columns) == COLUMNS
+    assert table["path"].is_monotonic_increasing and table["image_id"].is_unique
+    row = table.iloc[0]
+    assert row["image_id"] == image_id(row["path"], row["sha256"]) and len(row["image_id"]) == 16
+    assert (row["width"], row["height"], row["mode"], row["format"], row["orientation"]) == (24, 16, "RGB", "PNG", 1)
+    assert (row["label"], row["source"], row["attributes"]) == ("a", str(source), "{}")
+    assert pd.isna(row["group"]) and pd.isna(row["phash"])
+    assert np.array_equal(read_rgb(store.blobs.path(row["sha256"])), read_rgb(source / row["path"]))
+
+
+def test_same_everywhere(store: Store, tmp_path: Path, make_images: MakeImages) -> None:
+    """Another store, another number of threads: the same fingerprint, and the same bytes but for the time."""
+    source = make_images(a=12, b=9)
+    other = add_dataset(Store(tmp_path / "other"), "set", source, threads=7).version
+    version = add_dataset(store, "set", source, threads=1).version
+    assert version.fingerprint == other.fingerprint
+    assert (version.folder / "images.parquet").read_bytes() == (other.folder / "images.parquet").read_bytes()
+    assert add_dataset(Store(tmp_path / "third"), "set", source, seed=1).version.fingerprint != version.fingerprint
+
+
+def test_nothing_new_is_no_new_version(store: Store, make_images: MakeImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_images(a=5, b=5)
+    first = add_dataset(store, "set", source)
+    os.utime(source / "a" / "0.png")  # touched: looked at again, but the content is the same
+    touched = add_dataset(store, "set", source)
+    monkeypatch.setattr("workflows.data.importing.verify_images", lambda *_: pytest.fail("images were opened again"))
+    again = add_dataset(store, "set", source)
+    for report in (touched, again):
+        assert report.version == first.version and not report.changed
+        assert (report.total, report.accepted) == (first.total, first.accepted)
+
+
+def test_added_images_move_no_old_one(store: Store, make_images: MakeImages) -> None:
+    first = add_dataset(store, "set", make_images(a=10, b=10)).version
+    make_images(a=25, b=14, c=5)
+    second = add_dataset(store, "set", make_images(a=25, b=14, c=5), seed=7).version
+    assert (second.number, second.images, second.classes) == (2, 44, ("a", "b", "c"))
+    before, after = splits(first), splits(second)
+    assert {path: after[path] for path in before} == before
+    assert second.split_counts().loc["a"].tolist() == [17, 4, 4]
+    assert splits(get_version(store, "set", 1)) == before  # the old version is what it was
+
+
+def test_a_second_source_adds_to_the_first(store: Store, make_images: MakeImages) -> None:
+    add_dataset(store, "set", make_images(a=6, b=6))
+    report = add_dataset(store, "set", make_images(below="week2", a=6, b=6))
+    table = report.version.table()
+    assert report.version.images == 24 and table["path"].duplicated().sum() == 12  # same names, other pictures
+    assert table["source"].nunique() == 2
+
+
+def test_edited_file_keeps_its_side(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=10, b=10)
+    before = splits(add_dataset(store, "set", source).version)
+    for number in range(10):
+        (source / f"a/{number}.png").write_bytes(encoded(picture(f"edited {number}")))
+    after = add_dataset(store, "set", source).version
+    assert after.images == 20 and splits(after) == before
+
+
+def test_mirror_holds_what_the_source_holds(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=10, b=10)
+    first = dataset_for_path(store, source).version
+    (source / "a" / "3.png").unlink()
+    (source / "a" / "4.png").rename(source / "b" / "moved.png")
+    write(source / "b" / "new.png", encoded(picture("new")))
+    second = dataset_for_path(store, source).version
+    before, after = splits(first), splits(second)
+    assert (second.name, second.number, second.images) == (first.name, 2, 20)
+    assert after.pop("b/moved.png") == before["a/4.png"]  # the same picture, on its old side
+    after.pop("b/new.png")
+    assert after == {path: split for path, split in before.items() if path not in ("a/3.png", "a/4.png")}
+
+
+def test_names_for_paths(store: Store, make_images: MakeImages, tmp_path: Path) -> None:
+    one = dataset_for_path(store, make_images(below="x/My Photos", a=5, b=5)).version
+    other = dataset_for_path(store, make_images(below="y/My Photos", a=5, b=5)).version
+    assert (one.name, other.name) == ("my-photos", "my-photos-2")
+    assert dataset_for_path(store, tmp_path / "y/My Photos").version == other
+    with pytest.raises(SourceError):
+        dataset_for_path(store, make_images(below="z/bad", a=5))
+    assert [version.name for version in list_datasets(store)] == ["my-photos", "my-photos-2"]
+
+
+def test_given_split_is_kept(store: Store, make_images: MakeImages) -> None:
+    sizes = {"train": 7, "val": 4, "test": 2}
+    for side, size in sizes.items():
+        make_images(below=f"photos/{side}", a=size, b=size)
+    version = add_dataset(store, "set", make_images()).version
+    assert version.given_split
+    assert version.split_counts().to_dict("index") == {"a": sizes, "b": sizes}
+    assert all(split == path.split("/")[0] for path, split in splits(version).items())
+
+
+def test_missing_validation_split_comes_out_of_train(store: Store, make_images: MakeImages) -> None:
+    make_images(below="photos/train", a=20, b=10)
+    source = make_images(below="photos/test", a=5, b=5).parent
+    report = add_dataset(store, "set", source)
+    assert report.version.split_counts().to_dict("index") == {
+        "a": {"train": 16, "val": 4, "test": 5},
+        "b": {"train": 8, "val": 2, "test": 5},
+    }
+    assert any("6 training images were set aside" in note for note in report.notes)
+    # more images, and one moved over to test: everything else stays
+    make_images(below="photos/train", a=26, b=10)
+    (source / "train/a/0.png").rename(source / "test/a/100.png")
+    again = add_dataset(store, "set", source, mirror=True).version
+    before, after = splits(report.version), splits(again)
+    assert after["test/a/100.png"] == "test"
+    assert {path: split for path, split in after.items() if path in before} == {
+        path: split for path, split in before.items() if path != "train/a/0.png"
+    }
+
+
+def test_missing_test_split_stays_missing(store: Store, make_images: MakeImages) -> None:
+    make_images(below="photos/train", a=10, b=10)
+    source = make_images(below="photos/val", a=3, b=3).parent
+    report = add_dataset(store, "set", source)
+    assert report.version.split_counts()["test"].sum() == 0
+    assert any("no test split" in note for note in report.notes)
+    more = add_dataset(store, "set", make_images(below="more", a=6, b=6)).version
+    assert more.images == 38 and more.split_counts()["test"].sum() == 0
+
+
+def test_leaks_in_a_given_split_are_told(store: Store, make_images: MakeImages) -> None:
+    make_images(below="photos/train", a=6, b=6)
+    source = make_images(below="photos/val", a=3, b=3).parent
+    write(source / "val/a/copy.png", (source / "train/a/0.png").read_bytes())
+    report = add_dataset(store, "set", source, group_by=r"([ab])/")
+    assert any("in more than one split, as given: 1" in note for note in report.notes)
+    assert any("Groups in more than one split" in note for note in report.notes)
+
+
+def test_duplicates_share_a_blob_and_a_side(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=8, b=8)
+    for number in range(4):
+        write(source / f"b/copy{number}.png", (source / f"a/{number}.png").read_bytes())
+    report = add_dataset(store, "set", source)
+    table = report.version.table()
+    assert len(table) == 20 and table["sha256"].nunique() == 16
+    assert (table.groupby("sha256")["split"].nunique() == 1).all()
+    assert len(list((store.home / "blobs").glob("??/*"))) == 16
+    assert report.notes[0] == "Exact copies of other images: 4. Copies are kept in one split."
+    assert report.notes[1].startswith("Pictures under more than one label: 4, e.g. ")
+
+
+def test_groups_by_pattern_and_by_column(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=24, b=24)
+    table = add_dataset(store, "pattern", source, group_by=r"(\d)\.png$").version.table()
+    assert set(table["group"]) == set("0123456789")
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    rows = "".join(f"{label}/{number}.png,{label},plate {number % 6}\n" for label in "ab" for number in range(24))
+    labels = write(source.parent / "labels.csv", f"filename,label,plate\n{rows}".encode())
+    table = add_dataset(store, "column", source, labels=labels, group_by="plate").version.table()
+    assert set(table["group"]) == {f"plate {number}" for number in range(6)}
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    assert json.loads(table["attributes"][0]) == {"plate": "plate 0"}
+
+
+@pytest.mark.parametrize(("group_by", "words"), [("(", "no regular expression"), ("zebra", "fits no image")])
+def test_senseless_groups(store: Store, make_images: MakeImages, group_by: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        add_dataset(store, "set", make_images(a=5, b=5), group_by=group_by)
+
+
+def test_partly_grouped(store: Store, make_images: MakeImages) -> None:
+    report = add_dataset(store, "set", make_images(a=12, b=12), group_by=r"a/(1)\d")
+    assert any("22 of 24 images have no group" in note for note in report.notes)
+
+
+def test_groups_that_cross_earlier_splits_need_a_new_name(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=20, b=20)
+    add_dataset(store, "set", source)
+    with pytest.raises(DatasetError, match="divided between splits"):
+        add_dataset(store, "set", source, group_by=r"(\d)\.png$")
+    assert len(list_versions(store, "set")) == 1
+
+
+def test_image_bound_to_two_sides_is_left_out(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=20, b=20)
+    pattern = r"g(\d)"
+    for number in (1, 2, 3, 4, 5, 6, 7, 8):
+        (source / f"a/{number}.png").rename(source / f"a/g{number}.png")
+    first = add_dataset(store, "set", source, group_by=pattern).version
+    sides = {path: split for path, split in splits(first).items() if "/g" in path}
+    train = next(path for path, split in sides.items() if split == "train")
+    other = next(path for path, split in sides.items() if split != "train")
+    write(source / other.replace(".png", "-copy.png"), (source / train).read_bytes())
+    report = add_dataset(store, "set", source, group_by=pattern)
+    assert list(reasons(report, "rejected").values()) == ["its group and a copy of it are in different splits"]
+    assert report.version == first  # nothing else was new
+
+
+def test_unreadable_images_are_left_out_and_reported(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=30, b=30)
+    good = encoded(picture("jpeg", (64, 48)), "JPEG")
+    bad = {
+        "a/empty.jpg": (b"", "the file is empty"),
+        "a/page.jpg": (b"<html>", "web page"),
+        "a/half.jpg": (good[: len(good) // 2], "damaged"),
+        "b/end.jpg": (good[:-2], "damaged"),
+        "b/tiny.png": (encoded(picture("tiny", (9, 9))), "shorter than 10 pixels"),
+        "b/phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    }
+    for name, (content, _) in bad.items():
+        write(source / name, content)
+    write(source / "a/trailing.jpg", good + b"\0" * 20)
+    write(source / "a/cmyk.jpg", encoded(picture("cmyk", mode="CMYK"), "JPEG"))
+    before = tree_state(source)
+    report = add_dataset(store, "set", source)
+    rejected = reasons(report, "rejected")
+    assert set(rejected) == set(bad)
+    assert all(words in rejected[name] for name, (_, words) in bad.items())
+    assert (report.total, report.accepted, report.rejected, report.ignored) == (68, 62, 6, 0)
+    assert report.conversions == 1 and reasons(report, "accepted")["a/cmyk.jpg"] == "converted from CMYK"
+    assert tree_state(source) == before
+    assert json.loads((report.version.folder / "import.json").read_text())["reasons"]["the file is empty"] == 1
+
+
+def test_too_many_unreadable_images_stop_everything(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=5, b=5)
+    for number in range(3):
+        write(source / f"a/broken{number}.jpg", b"broken")
+    with pytest.raises(SourceError, match=r"3 of 13 images can't be used:\n  - a/broken0\.jpg: not an image"):
+        add_dataset(store, "set", source)
+    assert list_datasets(store) == []
+    (source / "a/broken2.jpg").unlink()  # two of twelve may be a bad day
+    assert add_dataset(store, "set", source).rejected == 2
+
+
+def test_class_without_a_readable_image(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=30, b=30)
+    write(source / "c/1.jpg", b"broken")
+    with pytest.raises(SourceError, match="No image of class 'c' can be used"):
+        add_dataset(store, "set", source)
+
+
+def test_class_too_small_for_the_split(store: Store, make_images: MakeImages) -> None:
+    source = make_images(common=20, rare=2)
+    with pytest.raises(DatasetError, match="Class 'rare' has too few images"):
+        add_dataset(store, "set", source)
+    assert list_datasets(store) == []
+    assert add_dataset(store, "set", source, ratios=(0.8, 0.2, 0)).version.images == 22
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", ".hidden", "-x", "x" * 65, "a\n", "a\0"])
+def test_impossible_names(store: Store, make_images: MakeImages, name: str) -> None:
+    with pytest.raises(UsageError, match="can't be called"):
+        add_dataset(store, name, make_images(a=5, b=5))
+
+
+def test_names_that_differ_by_case_only(store: Store, make_images: MakeImages) -> None:
+    source = make_images(a=5, b=5)
+    add_dataset(store, "Ants", source)
+    with pytest.raises(UsageError, match="'Ants' already"):
+        add_dataset(store, "ants", source)
+
+
+def test_full_disk_leaves_no_half_version(make_images: MakeImages, small_disk: Path) -> None:
+    source = make_images(a=5, b=5)
+    write(source / "a/large.png", encoded(picture("large", (800, 600))))
+    store = Store(small_disk)
+    with pytest.raises(StorageError, match="the disk is full"):
+        add_dataset(store, "set", source)
+    assert list_datasets(store) == []
+    (source / "a/large.png").unlink()
+    assert add_dataset(store, "set", source).version.images == 10
+
+
+def test_planted_files_are_never_read(store: Store, make_images: MakeImages, tmp_path: Path) -> None:
+    """Pickles beside the images, as Ultralytics would load them, neither run nor change anything."""
+    import pickle
+
+    marker = tmp_path / "marker"
+
+    class Touch:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {marker}",)
+
+    make_images(below="photos/train", a=6, b=6)
+    source = make_images(below="photos/val", a=3, b=3).parent
+    planted = ["train.cache", "val.cache", "train/a.cache", "labels.cache", "train/a/0.npy", "best.pt", ".ndjson.yaml"]
+    for name in planted:
+        write(source / name, pickle.dumps(Touch()))
+    write(source / "train/a/0.png", (source / "train/a/0.png").read_bytes() + b"\0" * 20)
+    before = tree_state(source)
+    report = add_dataset(store, "set", source)
+    assert not marker.exists() and tree_state(source) == before
+    assert set(reasons(report, "ignored")) == set(planted)
+    assert report.accepted == report.version.images == 18
+    blobs = {path.name for path in (store.home / "blobs").glob("??/*")}
+    assert blobs == set(report.version.table()["sha256"])
+    assert all(
+        path.stat().st_nlink == 1 and path.stat().st_mode & 0o222 == 0 for path in (store.home / "blobs").glob("??/*")
+    )
+
+
+def test_class_names_are_only_text(store: Store, make_images: MakeImages) -> None:
+    names = ["<script>alert(1)", "=HYPERLINK(1)", "'; DROP TABLE datasets; --", "a" * 200, "%(x)s {y}", "日本"]
+    version = add_dataset(store, "set", make_images(**dict.fromkeys(names, 3))).version
+    assert set(version.classes) == set(names)
+    assert set(version.split_counts().index) == set(names)
+
+
+def test_natural_order_of_classes() -> None:
+    assert in_natural_order({"10", "2", "1", "a10", "a9", "B", "b", "01"}) == (
+        "01",
+        "1",
+        "2",
+        "10",
+        "a9",
+        "a10",
+        "B",
+        "b",
+    )
+
+
+def test_real_photos_with_a_given_split(store: Store, shared: Path) -> None:
+    source = shared / "data" / "hymenoptera"
+    report = add_dataset(store, "hymenoptera", source)
+    assert report.version.given_split
+    assert report.version.split_counts().to_dict("index") == {
+        "ants": {"train": 123, "val": 70, "test": 0},
+        "bees": {"train": 121, "val": 83, "test": 0},
+    }
+    assert (report.accepted, report.rejected) == (397, 0)
+
+
+def test_all_flowers_fast_enough(store: Store, shared: Path) -> None:
+    report = dataset_for_path(store, shared / "data" / "flowers")
+    table = report.version.table()
+    assert (report.version.images, report.rejected) == (3670, 0)
+    assert table["sha256"].nunique() == 3667
+    assert (table.groupby("sha256")["split"].nunique() == 1).all()
+    assert any("Pictures under more than one label: 1" in note for note in report.notes)
+    shares = report.version.split_counts().sum() / 3670
+    assert shares.round(3).tolist() == [0.7, 0.15, 0.15]
+    assert report.accepted / report.seconds >= 150, f"{report.accepted / report.seconds:.0f} photos/s"
+
+
+def test_odd_files_as_a_data_set(store: Store, shared: Path, make_images: MakeImages) -> None:
+    source = make_images(plain=5)
+    for path in (shared / "data" / "odd").iterdir():
+        write(source / "odd" / path.name, path.read_bytes())
+    report = add_dataset(store, "set", source)
+    assert (report.accepted, report.conversions) == (13, 5)
+    table = report.version.table().set_index("path")
+    rotated = table.loc["odd/exif-rotated-6.jpeg"]
+    assert (rotated["width"], rotated["height"], rotated["orientation"]) == (294, 392, 6)
+    with Image.open(store.blobs.path(rotated["sha256"])) as kept:  # the original's bytes, not turned
+        assert kept.size == (392, 294)

@@ -1,0 +1,149 @@
+"""Label files as spreadsheets and people write them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflows.data.label_files import read_labels
+from workflows.errors import SourceError
+
+
+def labels(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def pairs(path: Path) -> list[tuple[str, str]]:
+    return [(row.filename, row.label) for row in read_labels(path).rows]
+
+
+def test_labels_stay_the_text_they_are(tmp_path: Path) -> None:
+    names = ["NA", "None", "null", "nan", "007", "1e5", "True", "-", "1.0", " spaced "]
+    content = "filename,label\n" + "".join(f"{number}.jpg,{name}\n" for number, name in enumerate(names))
+    assert [label for _, label in pairs(labels(tmp_path, content))] == [name.strip() for name in names]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_dialects(tmp_path: Path, delimiter: str, newline: str, mark: str) -> None:
+    lines = [
+        delimiter.join(cells) for cells in (["Label", " FileName "], ["a b", "x.jpg"], ["", ""], ['"c, d;"', "y.jpg"])
+    ]
+    found = read_labels(labels(tmp_path, mark + newline.join(lines)))
+    assert [(row.filename, row.label) for row in found.rows] == [("x.jpg", "a b"), ("y.jpg", "c, d;")]
+    assert found.delimiter == delimiter
+
+
+def test_other_columns_are_kept_as_attributes(tmp_path: Path) -> None:
+    found = read_labels(labels(tmp_path, "filename,label,Plate,split\na.jpg,x,7,Train\nb.jpg,y,,valid\n"))
+    assert [(row.attributes, row.split) for row in found.rows] == [({"Plate": "7"}, "train"), ({"Plate": ""}, "val")]
+    assert found.columns == ["filename", "label", "Plate", "split"]
+
+
+def test_repeated_rows_are_folded(tmp_path: Path) -> None:
+    found = read_labels(labels(tmp_path, "filename,label\na.jpg,x\n./a.jpg,x\nb.jpg,y\n"))
+    assert (len(found.rows), found.folded) == (2, 1)
+
+
+def test_empty_labels_are_named(tmp_path: Path) -> None:
+    found = read_labels(labels(tmp_path, "filename,label\na.jpg,x\nb.jpg, \n"))
+    assert found.unlabelled == ["b.jpg"] and len(found.rows) == 1
+
+
+def test_backslashes_are_separators(tmp_path: Path) -> None:
+    assert pairs(labels(tmp_path, "filename,label\nsub\\a.jpg,x\n")) == [("sub/a.jpg", "x")]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "no columns `filename` and `label`"),
+        ("a.jpg,cat\nb.jpg,dog\n", r"first line is: 'a\.jpg,cat'"),
+        ("filename;label,x\n", "no columns"),
+        ("filename,label,label\na,b,c\n", "two have the same"),
+        ("filename,label,\na,b,\n", "no name"),
+        ("filename,label\na.jpg,cat,EXTRA\nb.jpg,dog,EXTRA\n", "line 2: 3 cells, but the header has 2"),
+        ("filename,label\na.jpg\n", "line 2: 1 cells"),
+        ("filename,label\n,cat\n", "line 2: the file name is empty"),
+        ("filename,label\na.jpg,cat\na.jpg,dog\n", "line 3: 'a.jpg' is labelled 'dog' here, but 'cat' above"),
+        ("filename,label,split\na.jpg,cat,train\na.jpg,cat,val\n", "line 3: 'a.jpg' is in val here, but in train"),
+        ("filename,label,split\na.jpg,cat,holdout\n", "unknown split 'holdout'"),
+        ("filename,label\n../../etc/passwd,cat\n", "line 2: '../../etc/passwd' leads outside"),
+        ("filename,label\n/etc/passwd,cat\n", "leads outside"),
+        ("filename,label\nC:\\x.jpg,cat\n", "leads outside"),
+        ("filename,label\n..\\x.jpg,cat\n", "leads outside"),
+        ("filename,label\n.,cat\n", "leads outside"),
+        ("filename,label\na.jpg,\x1b[31mred\n", "control characters"),
+        ('filename,label\na.jpg,"cat\n', "line 3|line 2"),
+        ("filename,label\na.jpg,c\0t\n", "NUL"),
+    ],
+)
+def test_faults_are_named_with_their_line(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        read_labels(labels(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"), [("utf-16", "UTF-16"), ("latin-1", "Latin-1"), ("cp1252", "Windows-1252")]
+)
+def test_other_encodings_are_named(tmp_path: Path, encoding: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words) as caught:
+        read_labels(labels(tmp_path, "filename,label\nü.jpg,Blüte\n".encode(encoding)))
+    assert "iconv" in caught.value.hint
+
+
+def test_all_faults_at_once_but_not_endlessly(tmp_path: Path) -> None:
+    content = "filename,label\n" + "".join(f"/{number}.jpg,x\n" for number in range(30))
+    with pytest.raises(SourceError, match="and 20 more") as caught:
+        read_labels(labels(tmp_path, content))
+    assert caught.value.message.count("leads outside") == 10
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no label file"):
+        read_labels(tmp_path / "none.csv")
+
+
+CELL = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1).map(str.strip)
+LABELS = CELL.filter(bool).filter(lambda text: not text.startswith("'") and text.isprintable())
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 10**6), LABELS), min_size=1, unique_by=lambda row: row[0]),
+    delimiter=st.sampled_from(",;\t"),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    newline=st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_a_spreadsheet_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str]], delimiter: str, quoting: int, newline: str
+) -> None:
+    import unicodedata
+
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, delimiter=delimiter, quoting=quoting, lineterminator=newline)  # type: ignore[arg-type]
+    writer.writerow(["filename", "label"])
+    writer.writerows([f"{number}.jpg", label] for number, label in rows)
+    path = labels(tmp_path_factory.mktemp("csv"), stream.getvalue())
+    assert pairs(path) == [(f"{number}.jpg", unicodedata.normalize("NFC", label)) for number, label in rows]
+
+
+@given(
+    content=st.binary(max_size=200)
+    | st.text(max_size=200).map(lambda text: f"filename,label\n{text}".encode("utf-8", "replace"))
+)
+def test_any_content_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    try:
+        found = read_labels(labels(tmp_path_factory.mktemp("csv"), content))
+    except SourceError as error:
+        assert error.message
+    else:
+        for row in found.rows:
+            assert row.label and not row.filename.startswith("/") and ".." not in row.filename.split("/")

@@ -1,0 +1,242 @@
+"""What a folder holds, by its names alone."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from tests.data.conftest import MakeImages, encoded, picture, write
+from workflows.data.sources import Scan, scan
+from workflows.errors import SourceError
+
+ONE = encoded(picture("one"))
+
+
+def folder(root: Path, *names: str) -> Path:
+    """Image files of these names (their content does not matter here)."""
+    for name in names:
+        write(root / name, ONE)
+    return root
+
+
+def labelled(found: Scan) -> dict[str, str]:
+    return {entry.relative: entry.label for entry in found.entries}
+
+
+def ignored(found: Scan) -> dict[str, str]:
+    return dict(found.ignored)
+
+
+def test_class_folders(tmp_path: Path) -> None:
+    found = scan(folder(tmp_path, "cat/1.jpg", "cat/deep/er/2.PNG", "dog/1.jpeg", "loose.jpg", "dog/notes.txt"))
+    assert found.layout == "class-folders" and found.splits == set()
+    assert labelled(found) == {"cat/1.jpg": "cat", "cat/deep/er/2.PNG": "cat", "dog/1.jpeg": "dog"}
+    assert ignored(found) == {
+        "loose.jpg": "image outside of the class folders",
+        "dog/notes.txt": "not an image by its name",
+    }
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [
+        ("train", "val", "test"),
+        ("Training", "validation", "TESTING"),
+        ("train", "valid", "test"),
+        ("train", "dev", "test"),
+    ],
+)
+def test_split_folders(tmp_path: Path, train: str, val: str, test: str) -> None:
+    names = [f"{side}/{label}/1.jpg" for side in (train, val, test) for label in ("a", "b")]
+    found = scan(folder(tmp_path, *names, "other/x.jpg", f"{val}/loose.jpg"))
+    assert found.layout == "split-folders"
+    assert [(entry.split, entry.label) for entry in found.entries if entry.relative.startswith(val)] == [
+        ("val", "a"),
+        ("val", "b"),
+    ]
+    assert len(found.entries) == 6 and found.splits == {"train", "val", "test"}
+    assert ignored(found) == {
+        "other/x.jpg": "image outside of the split folders",
+        f"{val}/loose.jpg": "image outside of the class folders",
+    }
+
+
+def test_train_and_test_only(tmp_path: Path) -> None:
+    assert scan(
+        folder(tmp_path, *(f"{side}/{label}/1.jpg" for side in ("train", "test") for label in "ab"))
+    ).splits == {"train", "test"}
+
+
+@pytest.mark.parametrize("extra", [[], ["test/1.jpg", "test/2.jpg"]])
+def test_only_the_training_folder_has_classes(tmp_path: Path, extra: list[str]) -> None:
+    found = scan(folder(tmp_path, "train/a/1.jpg", "train/b/1.jpg", *extra))
+    assert found.splits == set() and found.classes == {"a", "b"}
+    assert any("without a split" in note for note in found.notes)
+
+
+def test_vehicles_may_be_trains(tmp_path: Path) -> None:
+    found = scan(folder(tmp_path, "train/1.jpg", "car/1.jpg", "bus/front/1.jpg"))
+    assert (found.layout, found.classes) == ("class-folders", {"train", "car", "bus"})
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], "no images"),
+        (["notes.txt"], "no images"),
+        (["1.jpg", "2.jpg"], "no labelled images"),
+        (["cat/1.jpg", "cat/2.jpg"], "only one class, 'cat'"),
+        (["train/1.jpg", "val/2.jpg"], "no folders of classes"),
+        (["train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/c/1.jpg"], "Class 'c' has images for validation"),
+        (["a/1.jpg", "b/1.jpg", "empty/notes.txt"], "Class 'empty' holds no images"),
+        (["train/a/1.jpg", "train/b/1.jpg", "train/c/x.txt", "val/a/1.jpg"], "Class 'c' holds no images"),
+    ],
+)
+def test_unfit_folders_are_refused_in_words(tmp_path: Path, names: list[str], words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        scan(folder(tmp_path, *names))
+
+
+def test_a_wrapping_folder_is_guessed_in_the_hint(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        scan(folder(tmp_path, "flower_photos/rose/1.jpg", "flower_photos/tulip/1.jpg"))
+    assert f"Did you mean {tmp_path / 'flower_photos'}?" in caught.value.hint
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no folder"):
+        scan(tmp_path / "none")
+    with pytest.raises(SourceError, match="is a file"):
+        scan(write(tmp_path / "photos.zip", b"PK"))
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    outside = folder(tmp_path / "outside", "secret/1.jpg")
+    root = folder(tmp_path / "in", "a/1.jpg", "b/1.jpg")
+    (root / "secret").symlink_to(outside / "secret")
+    (root / "a" / "2.jpg").symlink_to(outside / "secret" / "1.jpg")
+    (root / "a" / "loop").symlink_to(root)
+    (root / "b" / "broken.jpg").symlink_to(root / "nothing")
+    found = scan(root)
+    assert labelled(found) == {"a/1.jpg": "a", "b/1.jpg": "b"}
+    assert ignored(found) == dict.fromkeys(["secret", "a/2.jpg", "a/loop", "b/broken.jpg"], "link, not followed")
+
+
+def test_foreign_files_are_left_alone_and_reported(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a/1.jpg", "b/1.jpg")
+    foreign = [
+        "__MACOSX/a/._1.jpg", ".thumbs/x.jpg", "a/.hidden.jpg", "train.cache", "a.npy", "a/1.npy", ".ndjson.yaml",
+        "data.yaml", "best.pt", "a/x.pkl", "Thumbs.db", "a/1.svg", "photos.zip",
+    ]  # fmt: skip
+    for name in foreign:
+        write(root / name, b"\x80\x04")
+    os.mkfifo(root / "a" / "pipe.jpg")
+    found = scan(root)
+    assert set(labelled(found)) == {"a/1.jpg", "b/1.jpg"}
+    reasons = ignored(found)
+    assert set(reasons) == {"__MACOSX", ".thumbs", "a/pipe.jpg", *foreign[2:]}
+    assert "can carry code" in reasons["train.cache"] == reasons["a/1.npy"] == reasons["best.pt"]
+    assert reasons["a/pipe.jpg"] == "not a regular file"
+    assert ".ndjson.yaml" in reasons
+
+
+def test_names_that_cannot_be_stored(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a/1.jpg", "b/1.jpg")
+    write(root / "a" / os.fsdecode(b"\xff.jpg"), ONE)
+    write(root / "a" / "line\nbreak.jpg", ONE)
+    assert ignored(scan(root)) == {
+        "a/\\xff.jpg": "its name is not valid UTF-8",
+        "a/line\nbreak.jpg": "its name holds control characters",
+    }
+
+
+def test_very_deep_folders(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a/1.jpg", "b/1.jpg", "a/" + "d/" * 40 + "deep.jpg")
+    found = scan(root)
+    assert len(found.entries) == 2
+    assert [reason for _, reason in found.ignored] == ["deeper than 20 folders"]
+
+
+def test_class_names_are_composed_unicode(tmp_path: Path) -> None:
+    """macOS stores `é` as two characters, Linux as one: the class is the same."""
+    names = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
+    found = scan(folder(tmp_path, f"{names[0]}/1.jpg", f"{names[1]}/2.jpg", "tea/1.jpg"))
+    assert found.classes == {"café", "tea"}
+    assert [entry.relative for entry in found.entries] == ["café/1.jpg", "café/2.jpg", "tea/1.jpg"]
+
+
+def test_case_of_classes_is_noted(tmp_path: Path) -> None:
+    found = scan(folder(tmp_path, "Dog/1.jpg", "dog/1.jpg"))
+    assert found.classes == {"Dog", "dog"}
+    assert found.notes == ["Classes that differ only in upper and lower case are kept apart: Dog, dog."]
+
+
+def csv(root: Path, text: str, name: str = "labels.csv") -> Path:
+    return write(root / name, text.encode())
+
+
+def test_label_file(tmp_path: Path) -> None:
+    folder(tmp_path, "1.jpg", "sub/2.jpg", "3.jpg", "extra.jpg")
+    labels = csv(
+        tmp_path,
+        "filename,label,plate\n1.jpg,a,p1\nsub/2.jpg,b,p2\n3.jpg,\nmissing.jpg,a,\n".replace("3.jpg,\n", "3.jpg,,\n"),
+    )
+    found = scan(tmp_path, labels)
+    assert (found.layout, labelled(found)) == ("labels-csv", {"1.jpg": "a", "sub/2.jpg": "b"})
+    assert found.entries[0].attributes == {"plate": "p1"}
+    assert dict(found.rejected) == {
+        "3.jpg": "no label in the label file",
+        "missing.jpg": "named in the label file, but not in the folder",
+    }
+    assert ignored(found) == {"extra.jpg": "not named in the label file"}
+
+
+def test_label_file_beside_the_folder(tmp_path: Path) -> None:
+    folder(tmp_path / "images", "1.jpg", "2.jpg")
+    labels = csv(tmp_path, "filename,label\nimages/1.jpg,a\n2.jpg,b\n")
+    assert labelled(scan(tmp_path / "images", labels)) == {"1.jpg": "a", "2.jpg": "b"}
+    with pytest.raises(SourceError, match=r"'1\.jpg' two labels: 'a', 'b'"):
+        scan(tmp_path / "images", csv(tmp_path, "filename,label\nimages/1.jpg,a\n1.jpg,b\n"))
+
+
+def test_label_file_that_names_a_link_or_a_foreign_file(tmp_path: Path) -> None:
+    folder(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "link.jpg").symlink_to("/etc/passwd")
+    write(tmp_path / "x.npy", b"")
+    found = scan(tmp_path, csv(tmp_path, "filename,label\n1.jpg,a\n2.jpg,b\nlink.jpg,a\nx.npy,b\n"))
+    assert dict(found.rejected)["link.jpg"] == "link, not followed"
+    assert "never opened" in dict(found.rejected)["x.npy"]
+    assert found.ignored == []
+
+
+def test_label_file_with_splits(tmp_path: Path) -> None:
+    folder(tmp_path, "1.jpg", "2.jpg", "3.jpg")
+    found = scan(tmp_path, csv(tmp_path, "filename,label,split\n1.jpg,a,train\n2.jpg,b,train\n3.jpg,b,val\n"))
+    assert found.splits == {"train", "val"}
+    with pytest.raises(SourceError, match="1 of 3 rows of the label file have no split"):
+        scan(tmp_path, csv(tmp_path, "filename,label,split\n1.jpg,a,train\n2.jpg,b,train\n3.jpg,b,\n"))
+    with pytest.raises(SourceError, match="No image is in the split `train`"):
+        scan(tmp_path, csv(tmp_path, "filename,label,split\n1.jpg,a,val\n2.jpg,b,test\n"))
+
+
+def test_label_file_of_another_folder(tmp_path: Path) -> None:
+    folder(tmp_path, "1.jpg")
+    with pytest.raises(SourceError, match="no labelled images") as caught:
+        scan(tmp_path, csv(tmp_path, "filename,label\nx.jpg,a\ny.jpg,b\n"))
+    assert "not in the folder" in caught.value.hint
+
+
+def test_fingerprint_sees_every_change(make_images: MakeImages) -> None:
+    root = make_images(a=3, b=3)
+    prints = [scan(root).fingerprint]
+    assert scan(root).fingerprint == prints[0]
+    os.utime(root / "a" / "0.png", ns=(0, 12345))
+    prints.append(scan(root).fingerprint)
+    (root / "a" / "1.png").rename(root / "b" / "new.png")
+    prints.append(scan(root).fingerprint)
+    (root / "b" / "new.png").unlink()
+    prints.append(scan(root).fingerprint)
+    assert len(set(prints)) == 4
