@@ -58,9 +58,16 @@ def test_epochs_go_before_pixels() -> None:
 
 
 def test_a_large_model_gives_way_before_pixels_get_few() -> None:
-    workflow = recommend(BIRDS, "accurate", make_gpu(80 * 10**9), minutes=15)
-    assert workflow.model.size != "x"
-    assert workflow.model.image_size >= recipe.BUDGET_LARGE_MODEL_PIXELS
+    gpu = make_gpu(80 * 10**9)
+    asked = recommend(BIRDS, "accurate", gpu)
+    ladder = [recommend(BIRDS, "accurate", gpu, minutes=minutes) for minutes in (3, 5, 8, 13, 21, 34, 55, 89)]
+    sizes = [workflow.model.size for workflow in ladder]
+    assert sizes == sorted(sizes, key="nsmx".index), "more minutes, no smaller model"
+    assert {"s", "m", "x"} <= set(sizes)
+    for workflow in ladder:
+        if workflow.model.size != "n":
+            lowest = asked.model.image_size * recipe.BUDGET_LARGE_MODEL_SHARE
+            assert workflow.model.image_size >= lowest
 
 
 @pytest.mark.parametrize(

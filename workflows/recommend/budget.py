@@ -49,8 +49,8 @@ def _ladder(situation: Situation, chosen: Chosen) -> Iterator[tuple[ModelSize, i
     resolutions = [start] if situation.image_size else [start, *smaller]
     while size is not None:
         below = None if fixed_size else SMALLER.get(size)
-        lowest = recipe.BUDGET_LARGE_MODEL_PIXELS if below else 0
-        yield from ((size, pixels) for pixels in resolutions if pixels >= min(lowest, start))
+        lowest = start * recipe.BUDGET_LARGE_MODEL_SHARE if below else 0
+        yield from ((size, pixels) for pixels in resolutions if pixels >= lowest)
         size = below
 
 

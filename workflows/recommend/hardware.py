@@ -17,8 +17,11 @@ from workflows.errors import DeviceError
 if TYPE_CHECKING:
     import torch
 
-PROBE_BATCH, PROBE_PIXELS, PROBE_STEPS = 32, 128, 8
+PROBE_BATCH, PROBE_PIXELS = 32, 128
 PROBE_WARM_UP = 2
+"""First steps, slow because memory and kernels are being prepared."""
+PROBE_STEPS, FEWEST_PROBE_STEPS, PROBE_SECONDS = 20, 6, 3.0
+"""So many steps on a quiet machine; fewer where they take longer than this, because it is slow or busy."""
 
 CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 CGROUP_CPU = "/sys/fs/cgroup/cpu.max"
@@ -48,7 +51,7 @@ class Hardware:
 
 
 def detect_hardware(device: str = "auto") -> Hardware:
-    """Find out what `device` is: "auto" (a GPU if there is one), "cpu", a GPU number or several ("0,1").
+    """Find out what `device` is: "auto" (the first GPU if there is one), "cpu", a GPU number or several ("0,1").
 
     Raises:
         DeviceError: a GPU is asked for that is not there; says what is.
@@ -58,7 +61,7 @@ def detect_hardware(device: str = "auto") -> Hardware:
     present = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "cpu" or (device == "auto" and present == 0):
         return _cpu()
-    wanted = (_freest_gpu(present),) if device == "auto" else _numbers(device)
+    wanted = (0,) if device == "auto" else _numbers(device)
     missing = [number for number in wanted if number >= present]
     if missing:
         raise DeviceError(_absent(missing, present), "Choose one that is there, or use: --device cpu")
@@ -126,12 +129,6 @@ def _cpu_description() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in lines}
 
 
-def _freest_gpu(present: int) -> int:
-    import torch
-
-    return max(range(present), key=lambda number: (torch.cuda.mem_get_info(number)[0], -number))
-
-
 def _gpus(numbers: tuple[int, ...]) -> Hardware:
     import torch
 
@@ -151,6 +148,7 @@ def _gpus(numbers: tuple[int, ...]) -> Hardware:
 def training_rate(hardware: Hardware) -> float:
     """Train the smallest network on noise for about a second; return images per second at `PROBE_PIXELS`.
 
+    The best step counts: what else runs here at the moment says nothing about the training to come.
     For devices on which no run has finished yet: processors of one kind differ by three times, so a second
     of measuring tells more than any table. The random state of the process is left as it was.
     """
@@ -158,11 +156,11 @@ def training_rate(hardware: Hardware) -> float:
 
     device = torch.device(f"cuda:{hardware.devices[0]}" if hardware.devices else "cpu")
     with torch.random.fork_rng(devices=list(hardware.devices[:1])):
-        return PROBE_BATCH / min(_step_seconds(device, mixed=hardware.kind == "cuda" or hardware.bf16))
+        return PROBE_BATCH / min(_step_seconds(device, hardware.bf16))
 
 
-def _step_seconds(device: torch.device, mixed: bool) -> Iterator[float]:
-    """Yield the seconds of each optimiser step after the first, slow ones."""
+def _step_seconds(device: torch.device, bf16: bool) -> Iterator[float]:
+    """Yield the seconds of each optimiser step after warming up."""
     import torch
     from ultralytics.nn.tasks import ClassificationModel
 
@@ -172,14 +170,20 @@ def _step_seconds(device: torch.device, mixed: bool) -> Iterator[float]:
     images = torch.rand(PROBE_BATCH, 3, PROBE_PIXELS, PROBE_PIXELS, device=device)
     images = images.to(memory_format=torch.channels_last)
     labels = torch.arange(PROBE_BATCH, device=device) % 10
-    for step in range(PROBE_STEPS):
+    half = torch.bfloat16 if bf16 else torch.float16
+    spent = 0.0
+    for step in range(PROBE_WARM_UP + PROBE_STEPS):
         started = time.perf_counter()
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
+        with torch.autocast(device.type, dtype=half, enabled=bf16 or device.type == "cuda"):
             logits = model(images)
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        seconds = time.perf_counter() - started
         if step >= PROBE_WARM_UP:
-            yield time.perf_counter() - started
+            yield seconds
+            spent += seconds
+        if step >= PROBE_WARM_UP + FEWEST_PROBE_STEPS and spent > PROBE_SECONDS:
+            return

@@ -90,6 +90,6 @@ BUDGET_SHARE = 0.9
 """Share of the minutes given that the estimate may fill."""
 BUDGET_EPOCHS_PRETRAINED, BUDGET_EPOCHS_SCRATCH = 6, 15
 """Fewer epochs than this are worse than fewer pixels."""
-BUDGET_LARGE_MODEL_PIXELS = 192
-"""Below this resolution a smaller model is tried before still fewer pixels."""
+BUDGET_LARGE_MODEL_SHARE = 0.8
+"""Below this share of the resolution first chosen, a smaller model is tried before still fewer pixels."""
 RESOLUTIONS = (320, 288, 256, 224, 192, 160, 128, 96, 64)
