@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from importlib.metadata import version as installed
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def result_document(context: RunContext) -> dict[str, Any]:
         "hardware": detect_hardware(device).name,
         "estimate": estimate
         and {**estimate, "actual_seconds": actual, **compare_estimate(Estimate.model_validate(estimate), actual)},
-        "versions": {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **_installed(PACKAGES)},
         "artifacts": artifacts(context.folder),
     }
 
@@ -72,6 +72,17 @@ _STAGE_KEYS = (
     "explanation",
     "report",
 )
+
+
+def _installed(names: Sequence[str]) -> dict[str, str]:
+    """Return the versions of packages; one used from a plain folder (Fieldguide on a GPU machine) has none."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
 
 
 def artifacts(folder: Path) -> dict[str, str]:

@@ -240,11 +240,9 @@ def evaluate_model(context: RunContext) -> dict[str, Any]:
 
 def find_suspects(context: RunContext, frame: pd.DataFrame) -> int:
     """Write `suspected_labels.csv` and return how many labels are suspected."""
-    from workflows.evaluation.label_errors import suspected_labels
+    from workflows.evaluation.label_errors import load_dynamics, suspected_labels
 
-    files = sorted((context.folder / "training" / "dynamics").glob("*.parquet"))
-    dynamics = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
-    table = suspected_labels(dynamics, frame)
+    table = suspected_labels(load_dynamics(context.folder / "training" / "dynamics"), frame)
     paths = context.records()[["image_id", "path", "split"]]
     table = table.drop(columns=["path", "split"], errors="ignore").merge(paths, on="image_id", how="left")
     write_table(context.folder / "evaluation" / "suspected_labels.csv", table)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.tiny import CLASSES, write_tiny
 from workflows.data.importing import dataset_for_path
-from workflows.errors import DeviceError, RunCancelled, RunError, TrainingError
+from workflows.errors import DeviceError, RunCancelled, RunError, StorageError, TrainingError
 from workflows.graph.settings import AugmentationSettings, EvaluationSettings, ModelSettings, TrainingSettings
 from workflows.store.store import Store
 from workflows.training import trainer as trainer_module
@@ -188,6 +188,16 @@ def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, tiny_source: Path) -> N
     made = job(tmp_path, tiny_source)
     with pytest.raises(DeviceError, match="GPU 3"):
         train(made.model_copy(update={"device": "3"}))
+
+
+def test_too_little_room_for_checkpoints_is_said_before_training(
+    tmp_path: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = job(tmp_path, tiny_source)
+    monkeypatch.setattr(trainer_module, "free_bytes", lambda _path: 1_000_000)
+    with pytest.raises(StorageError, match="1 MB are free"):
+        train(made)
+    assert not made.checkpoint.exists()
 
 
 def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from workflows.store.files import write_atomic, write_table
+from workflows.store.files import storage_errors, write_atomic, write_table
 
 FLUSH_SECONDS = 1.0
 BATCH_SECONDS = 0.5
@@ -56,7 +56,8 @@ class Recorder:
     def batch(self, values: dict[str, Any]) -> None:
         """Record one batch for whoever watches live."""
         self._last_batch = time.monotonic()
-        with (self.folder / "batches.jsonl").open("a") as file:
+        path = self.folder / "batches.jsonl"
+        with storage_errors(path), path.open("a") as file:
             file.write(json.dumps(values | {"time": time.time()}) + "\n")
 
     def dynamics(self, step: int, table: pd.DataFrame) -> None:

@@ -27,11 +27,12 @@ from ultralytics.utils import DEFAULT_CFG, RANK
 from ultralytics.utils.torch_utils import unwrap_model
 
 from workflows.data.pixels import Pixels, SquareTransform, open_pixels
-from workflows.errors import RunCancelled, TrainingError
+from workflows.errors import RunCancelled, StorageError, TrainingError
 from workflows.evaluation.metrics import classification_metrics
 from workflows.evaluation.predictions import dynamics_table, step_table
 from workflows.graph.settings import TrainingSettings
 from workflows.progress import Progress, silent
+from workflows.store.files import free_bytes
 from workflows.store.store import Store
 from workflows.training.augment import Augmenter
 from workflows.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
@@ -270,6 +271,9 @@ class FieldguideTrainer(ClassificationTrainer):
         if not self.kept or fitness > self.kept["fitness"]:
             self._keep_best(fitness, float(found[self.settings.monitor]))
         self.best_fitness = self.kept["fitness"]
+        batches = len(self.train_loader)
+        done, total = (self.epoch + 1) * batches, self.epochs * batches
+        self.progress("train", done, total, f"epoch {self.epoch + 1}/{self.epochs}{self._best_note()}")
         return values, fitness
 
     def _training_values(self) -> dict[str, float]:
@@ -340,6 +344,19 @@ class FieldguideTrainer(ClassificationTrainer):
             self.recorder.rewind(self._resumed["epoch"] if self._resumed else 0)
         if self._resumed:
             self._restore(self._resumed)
+        if self.recorder is not None:
+            self._check_room()
+
+    def _check_room(self) -> None:
+        """Say before hours of training, not after the first epoch, that checkpoints won't fit."""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        # weights, their average, the best, two moments; and the checkpoint before is kept until the new one is safe
+        needed, free = 2 * 5 * 4 * parameters, free_bytes(self.job.outputs)
+        if free < needed:
+            raise StorageError(
+                f"Checkpoints of this model need {needed / 1e6:.0f} MB in {self.job.outputs}, but {free / 1e6:.0f} MB are free.",
+                "Free some space, or set FIELDGUIDE_HOME to a larger disk; `fieldguide runs resume` goes on from here.",
+            )
 
     def _restore(self, state: dict[str, Any]) -> None:
         unwrap_model(self.model).load_state_dict(state["model"])
