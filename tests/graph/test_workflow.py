@@ -86,6 +86,14 @@ def test_an_estimate_is_kept_while_it_holds(workflow: Workflow, kind: str, chang
     assert (workflow.with_settings(kind, **changes).estimate == ESTIMATE) is kept
 
 
+def test_for_dataset_changes_the_data_and_gives_no_reason(workflow: Workflow) -> None:
+    changed = workflow.for_dataset("dogs", 3)
+    assert changed.dataset == DatasetSettings(name="dogs", version=3)
+    assert changed.reasons == workflow.reasons
+    assert changed.estimate is None
+    assert workflow.for_dataset("birds") == workflow
+
+
 def test_cost_fields_exist() -> None:
     for kind, fields in COST_FIELDS.items():
         assert fields <= set(NODE_KINDS[kind].model_fields)

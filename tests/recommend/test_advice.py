@@ -15,8 +15,8 @@ from workflows.data.importing import add_dataset
 from workflows.data.version import DatasetVersion
 from workflows.errors import DeviceError
 from workflows.graph.settings import DatasetSettings, ModelSettings
-from workflows.graph.workflow import Workflow
-from workflows.recommend.advice import device_speed, measurements, recommend_for
+from workflows.graph.workflow import Workflow, load_template
+from workflows.recommend.advice import device_speed, measurements, recommend_for, with_estimate
 from workflows.recommend.estimate import Measurement
 from workflows.recommend.hardware import detect_hardware
 from workflows.store.store import Store
@@ -67,6 +67,14 @@ def test_earlier_runs_tell_the_speed(store: Store, digits: DatasetVersion) -> No
     assert device_speed(store, hardware).certainty == "runs"
     workflow = recommend_for(store, digits, "fast", device="cpu")
     assert workflow.estimate is not None and "measured in the last run" in workflow.estimate.basis
+
+
+def test_a_workflow_of_ones_own_gets_an_estimate(store: Store, digits: DatasetVersion) -> None:
+    finished_run(store)
+    workflow = load_template("signs-from-scratch").for_dataset("digits")
+    with_cost = with_estimate(store, digits, workflow)
+    assert with_cost.estimate is not None and with_cost.estimate.seconds > 0
+    assert with_cost.model_copy(update={"estimate": None}) == workflow
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,21 @@ class Workflow(Piece):
             }
         )
 
+    def for_dataset(self, name: str, version: int | None = None) -> Workflow:
+        """Return this workflow for another data set or version; only its dataset node changes.
+
+        Unlike `with_settings` this gives no reason: to run a workflow on some data is not a choice within it.
+        The estimate is dropped if the data differ.
+
+        Raises:
+            WorkflowError: there is not exactly one dataset node.
+        """
+        node = self.node("dataset")
+        settings = DatasetSettings(name=name, version=version)
+        nodes = [Node(id=n.id, kind=n.kind, settings=settings) if n is node else n for n in self.nodes]
+        estimate = self.estimate if settings == node.settings else None
+        return self.model_copy(update={"nodes": nodes, "estimate": estimate})
+
     def _reasons_after(self, node_id: str, settings: NodeSettings, fields: list[str]) -> list[Reason]:
         values = settings.model_dump(mode="json", include=set(fields))
         yours = {

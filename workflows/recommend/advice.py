@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from workflows.graph.workflow import Goal, Workflow
-from workflows.recommend.estimate import Measurement, Speed, measured_speed, probed_speed
+from workflows.recommend.estimate import Measurement, Speed, estimate, measured_speed, probed_speed
 from workflows.recommend.facts import dataset_facts, pixel_reader
 from workflows.recommend.hardware import Hardware, detect_hardware, training_rate
 from workflows.recommend.rules import recommend
@@ -51,6 +51,20 @@ def recommend_for(
         minutes=minutes,
         speed=device_speed(store, hardware),
     )
+
+
+def with_estimate(store: Store, version: DatasetVersion, workflow: Workflow) -> Workflow:
+    """Return `workflow` with an estimate of what it costs on a stored version and the device that it names.
+
+    For workflows that a person wrote or changed; a recommended one has its estimate already.
+
+    Raises:
+        DatasetError: the version has no training images or a single class.
+        DeviceError: the workflow's device is not there.
+    """
+    hardware = detect_hardware(workflow.training.device)
+    cost = estimate(dataset_facts(version), workflow, hardware, device_speed(store, hardware))
+    return workflow.model_copy(update={"estimate": cost})
 
 
 def device_speed(store: Store, hardware: Hardware) -> Speed:

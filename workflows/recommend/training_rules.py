@@ -20,7 +20,7 @@ def batch(situation: Situation, chosen: Chosen) -> list[Reason]:
         size = min(size, recipe.CPU_LARGEST_BATCH)
     steps = math.ceil(images / size)
     because = f"{images:,} training images then make {steps} learning steps per epoch"
-    return [choose("training.batch", size, because, evidence.LINEAR_SCALING)]
+    return [choose("training.batch", size, because, evidence.ROOT_SCALING)]
 
 
 def epochs_rule(situation: Situation, chosen: Chosen) -> list[Reason]:
@@ -76,7 +76,7 @@ def optimiser(situation: Situation, chosen: Chosen) -> list[Reason]:
     )
     return [
         choose("training.optimizer", "AdamW", "finds good weights without much tuning", evidence.AUTOGLUON),
-        choose("training.learning_rate", _rounded(rate), rate_because, evidence.LINEAR_SCALING),
+        choose("training.learning_rate", _rounded(rate), rate_because, evidence.ROOT_SCALING),
         choose("training.head_learning_rate", head, head_because, evidence.FASTAI),
         choose("training.weight_decay", recipe.WEIGHT_DECAY, "keeps weights small on small sets", evidence.AUTOGLUON),
     ]
