@@ -222,6 +222,12 @@ def test_label_file_with_splits(tmp_path: Path) -> None:
         scan(tmp_path, csv(tmp_path, "filename,label,split\n1.jpg,a,val\n2.jpg,b,test\n"))
 
 
+def test_label_file_with_a_class_that_is_never_taught(tmp_path: Path) -> None:
+    folder(tmp_path, "1.jpg", "2.jpg", "3.jpg")
+    with pytest.raises(SourceError, match="Class 'c' has images for validation or test"):
+        scan(tmp_path, csv(tmp_path, "filename,label,split\n1.jpg,a,train\n2.jpg,b,train\n3.jpg,c,val\n"))
+
+
 def test_label_file_of_another_folder(tmp_path: Path) -> None:
     folder(tmp_path, "1.jpg")
     with pytest.raises(SourceError, match="no labelled images") as caught:

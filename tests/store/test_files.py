@@ -22,11 +22,13 @@ from workflows.errors import StorageError
 from workflows.store.files import (
     FORMULA_STARTS,
     atomic_path,
+    defuse,
     free_bytes,
     read_json,
     read_table,
     sha256_of,
     to_plain,
+    undo_defuse,
     write_atomic,
     write_json,
     write_table,
@@ -187,6 +189,11 @@ def test_no_cell_of_a_csv_is_a_formula(tmp_path_factory: pytest.TempPathFactory,
     assert back.columns[0] == "'=name"
     assert not any(cell.startswith(FORMULA_STARTS) for cell in back.iloc[:, 0])
     assert back["number"].tolist() == ["-1.5", "2.0"]  # numbers stay numbers
+
+
+@given(st.text())
+def test_defusing_can_be_undone(text: str) -> None:
+    assert undo_defuse(defuse(text)) == text
 
 
 def test_csv_defuses_categories_too(tmp_path: Path) -> None:

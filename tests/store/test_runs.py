@@ -215,10 +215,13 @@ def test_forked_children_do_not_keep_a_dead_run_alive(store: Store) -> None:
         import os, sys, time
         from workflows.store.store import Store
         with Store().runs.alive(sys.argv[1]):
+            ready, done = os.pipe()
             if os.fork() == 0:
                 os.close(1)
+                os.write(done, b"1")
                 time.sleep(5)
                 os._exit(0)
+            os.read(ready, 1)
             print("alive", flush=True)
             time.sleep(60)
     """

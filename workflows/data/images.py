@@ -12,8 +12,10 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import threading
 import warnings
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from workflows.store.names import printable
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 10_000
+LARGE_PIXELS = 25_000_000  # above, images are decoded one after the other: one alone can take 0.8 GB
 MIN_SIDE = 10  # below this a photo holds nothing that a network could learn from
 MAX_BYTES = 512 * 1024**2
 
@@ -78,6 +81,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_one_at_a_time = threading.Lock()
 
 # Broken Exif data is common and no news; the picture behind it is judged by itself.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\..*")
@@ -196,6 +201,11 @@ def _pillow_formats(format_name: str) -> tuple[str, ...]:
 
 def _upright_rgb(image: ImageFile.ImageFile) -> tuple[Image.Image, ImageFacts]:
     _check_size(*image.size)
+    with _one_at_a_time if image.width * image.height > LARGE_PIXELS else nullcontext():
+        return _decoded(image)
+
+
+def _decoded(image: ImageFile.ImageFile) -> tuple[Image.Image, ImageFacts]:
     mode = _stored_mode(image)  # first of all: reading the Exif data of a PNG decodes it
     stored = _orientation(image)
     image.load()

@@ -160,7 +160,11 @@ def _prepare(
 
 def _take_in(store: Store, name: str, request: _Request, progress: Progress, threads: int | None) -> ImportReport:
     _refuse_twin(store, name)
-    with hold(store.locks_folder / f"dataset-{name}.lock"):
+
+    def waiting(text: str) -> None:
+        progress("import", 0, len(request.found.entries), text)
+
+    with hold(store.locks_folder / f"dataset-{name}.lock", waiting=waiting):
         store.blobs.sweep()
         return _import(store, name, request, progress, threads)
 

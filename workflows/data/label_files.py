@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from workflows.data.version import Split
 from workflows.errors import SourceError
-from workflows.store.files import FORMULA_STARTS, storage_errors
+from workflows.store.files import storage_errors, undo_defuse
 
 MAX_BYTES = 256 * 1024**2
 _DELIMITERS = (",", ";", "\t")
@@ -151,8 +151,7 @@ def _row(cells: Sequence[str], header: Sequence[str]) -> tuple[LabelRow | None, 
 
 def _plain(cell: str) -> str:
     """Return a cell's text, without the `'` that our own export puts before what looks like a formula."""
-    text = unicodedata.normalize("NFC", cell.strip())
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+    return undo_defuse(unicodedata.normalize("NFC", cell.strip()))
 
 
 def _inside(name: str) -> tuple[str, str]:

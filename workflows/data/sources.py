@@ -149,12 +149,6 @@ def _split_folders(source: Path, listing: Listing, split_folders: list[str]) -> 
     train = [name for name in split_folders if SPLIT_NAMES[name.lower()] == "train"]
     folders = {label for name in train for label in _folders_below(listing, f"{name}/")}
     _refuse_empty_classes(folders, [entry for entry in entries if entry.split == "train"], source)
-    missing = {entry.label for entry in entries} - {entry.label for entry in entries if entry.split == "train"}
-    if missing:
-        raise SourceError(
-            f"{_named(missing)} has images for validation or test, but none for training.",
-            "Add training images of it, or remove the class.",
-        )
     found = Scan(source, "split-folders", entries, ignored)
     if found.splits == {"train"}:  # the other folders hold no labelled images
         found.entries = [replace(entry, split=None) for entry in entries]
@@ -256,6 +250,12 @@ def _check(found: Scan) -> None:
         )
     if found.splits and "train" not in found.splits:
         raise SourceError("No image is in the split `train`.", f"Found only: {', '.join(sorted(found.splits))}.")
+    untaught = found.classes - {entry.label for entry in found.entries if entry.split == "train"}
+    if found.splits and untaught:
+        raise SourceError(
+            f"{_named(untaught)} has images for validation or test, but none for training.",
+            "Add training images of it, or remove the class.",
+        )
 
 
 def _case_notes(classes: set[str]) -> list[str]:

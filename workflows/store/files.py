@@ -188,7 +188,12 @@ def _is_numeric(column: pd.Series) -> bool:
 
 def defuse(cell: Any) -> Any:
     """Return a text cell that no spreadsheet takes for a formula: a leading `'` is added where needed."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip("'").startswith(FORMULA_STARTS) else cell
+
+
+def undo_defuse(cell: str) -> str:
+    """Return the text that :func:`defuse` was given."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +97,17 @@ class FileLock:
             return None
 
 
+def _tell_nobody(_text: str) -> None:
+    pass
+
+
 @contextmanager
-def hold(path: Path, owner: str = "") -> Iterator[FileLock]:
-    """Wait for the lock on `path` and hold it for the body."""
+def hold(path: Path, owner: str = "", waiting: Callable[[str], None] = _tell_nobody) -> Iterator[FileLock]:
+    """Wait for the lock on `path` and hold it for the body; `waiting` is told once for whom it waits."""
     lock = FileLock(path)
-    lock.acquire(owner, timeout=float("inf"))
+    if not lock.acquire(owner, timeout=0.5):
+        waiting(f"waiting for {lock.holder() or 'another process'}")
+        lock.acquire(owner, timeout=float("inf"))
     try:
         yield lock
     finally:

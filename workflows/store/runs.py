@@ -290,7 +290,8 @@ class RunRecords:
             return False  # lives on a machine whose files we don't see
         if run.state == "pending" and here and _process_lives(run):
             return False  # between being recorded and taking its lock
-        if not lock.acquire(run.run_id):
+        # the moment's patience is for children of a killed process that still hold what it left
+        if not lock.acquire(run.run_id, timeout=0.1):
             return False
         try:
             unchanged = (runs.c.run_id == run.run_id) & (runs.c.state == run.state) & (runs.c.pid == run.pid)
