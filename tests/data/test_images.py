@@ -25,7 +25,12 @@ from workflows.errors import ImageError
 # Pillow's warnings are switched by workflows.data.images; pytest resets the switches for each test.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "error::PIL.Image.DecompressionBombWarning")
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+Image.init()
+FORMATS = [
+    format
+    for format in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+    if format in Image.SAVE  # older Pillows lack AVIF
+]
 
 
 def quadrants() -> np.ndarray:
@@ -47,7 +52,7 @@ def test_every_format(format: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("format", [format for format in FORMATS if format in ("JPEG", "PNG", "TIFF", "WEBP", "AVIF")])
 def test_exif_orientation_is_honoured(format: str, orientation: int) -> None:
     """Every way to store the picture shows the same picture."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the stored picture, made upright by this orientation
@@ -93,7 +98,6 @@ def test_senseless_orientation(value: int) -> None:
         ("LA", "PNG", True),
         ("RGBA", "PNG", True),
         ("CMYK", "JPEG", True),
-        ("YCbCr", "TIFF", True),
         ("LAB", "TIFF", True),
     ],
 )
@@ -105,7 +109,7 @@ def test_every_mode(mode: str, format: str, converted: bool) -> None:
     facts, pixels = inspect_image(content), read_rgb(content)
     assert (facts.mode, facts.converted) == (mode, converted)
     assert pixels.shape == (16, 24, 3)
-    if mode not in ("LAB", "CMYK", "YCbCr"):
+    if mode not in ("LAB", "CMYK"):
         assert np.array_equal(
             pixels, np.asarray(source.convert("RGBA").convert("RGB") if "A" not in mode else source.convert("RGB"))
         )
@@ -202,7 +206,7 @@ def test_truncated_jpeg(kept: float, progressive: bool) -> None:
         read_rgb(content[: int(kept * len(content)) if kept > 0 else int(kept)])
 
 
-@pytest.mark.parametrize("format", ["PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_half_a_file(format: str) -> None:
     content = encoded(picture("x", (200, 100)), format)
     with pytest.raises(ImageError, match="damaged"):
@@ -282,6 +286,12 @@ def test_text_bomb() -> None:
     assert read_rgb(png(12, 12, rows)).shape == (12, 12, 3)
     with pytest.raises(ImageError, match="damaged"):
         read_rgb(png(12, 12, rows, extra=bomb))
+
+
+def test_format_that_this_pillow_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(Image.OPEN, "WEBP")
+    with pytest.raises(ImageError, match="WEBP can't be read by the installed Pillow"):
+        read_rgb(SEEDS["WEBP"])
 
 
 def test_decoder_fault_of_a_library_that_patches_pillow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,6 +195,9 @@ def _recognise(content: bytes) -> str:
 
 
 def _pillow_formats(format_name: str) -> tuple[str, ...]:
+    Image.init()
+    if format_name not in Image.OPEN:  # AVIF came with Pillow 11.3
+        raise ImageError(f"{format_name} can't be read by the installed Pillow", "Update Pillow, or convert the image.")
     # a JPEG with a second picture behind it (MPO) is still read by its first
     return ("JPEG", "MPO") if format_name == "JPEG" else (format_name,)
 
