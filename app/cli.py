@@ -60,4 +60,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(STOPPED)
     except BrokenPipeError:  # the reader of our answer has seen enough (`| head`)
+        if Output.current is not None:
+            Output.current.hush()
         sys.exit(1)

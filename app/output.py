@@ -72,6 +72,12 @@ class Output:
         """Say something beside the result."""
         self.notes.print(text, markup=False)
 
+    def hush(self) -> None:
+        """Drop what is still to be written: nobody reads the answer any more."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stdout.fileno())
+        os.close(nowhere)
+
     def fail(self, error: FieldguideError) -> None:
         """Say what went wrong and what to do about it; with `--json` stdout gets it as a document, too."""
         from rich.text import Text

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flows.caller import Caller, caller
-from flows.runtime import ServerError, prefect_api
+from flows.runtime import ServerError, loopback_works, prefect_api, server_is_configured
+from flows.signals import stoppable
 from workflows.errors import RunCancelled, RunError
-from workflows.pipeline import TrainRequest, create_run
+from workflows.pipeline import TrainRequest, create_run, run_pipeline
 from workflows.progress import Progress, silent
 from workflows.store.store import Store
 
@@ -43,25 +44,6 @@ def go_on(
     record = store.runs.get(run_id)
     if record.state == "finished" and record.result:
         return record.result
-    try:
-        with prefect_api(meanwhile=_import_slowly):
-            _run_flow(store, run_id, progress, stopping)
-    except (ServerError, KeyboardInterrupt) as error:
-        _never_began(store, run_id, error)
-        raise
-    return _result(store, run_id)
-
-
-def _import_slowly() -> None:
-    for module in SLOW_IMPORTS:
-        importlib.import_module(module)
-
-
-def _run_flow(store: Store, run_id: str, progress: Progress, stopping: Callable[[], None] | None) -> None:
-    from prefect.exceptions import CancelledRun
-
-    from flows.training import train
-
     signals: list[int] = []
 
     def hear(number: int) -> None:
@@ -69,16 +51,53 @@ def _run_flow(store: Store, run_id: str, progress: Progress, stopping: Callable[
         if stopping is not None:
             stopping()
 
-    request = TrainRequest.model_validate(store.runs.get(run_id).request)
     token = caller.set(Caller(store, progress, hear))
     try:
-        train(request, run_id)
-    except CancelledRun as error:
-        cancelled = RunCancelled(f"Run {run_id} was cancelled.", f"Go on with: fieldguide runs resume {run_id}")
-        cancelled.exit_code = 128 + signals[0] if signals else 1
+        _run(store, run_id)
+    except (ServerError, KeyboardInterrupt) as error:
+        _never_began(store, run_id, error)
+        raise
+    except RunCancelled as error:
+        cancelled = RunCancelled(error.message, f"Go on with: fieldguide runs resume {run_id}")
+        cancelled.exit_code = 128 + signals[0] if signals else RunCancelled.exit_code
         raise cancelled from error
     finally:
         caller.reset(token)
+    return _result(store, run_id)
+
+
+def _run(store: Store, run_id: str) -> None:
+    """Run the flow; where not even this machine can talk to itself, walk the same stages without Prefect."""
+    if not server_is_configured() and not loopback_works():
+        progress = caller.get().progress
+        progress("prefect", 0, 1, "the loopback interface is down: this run is not shown in Prefect")
+        with stoppable(store, run_id):
+            run_pipeline(store, run_id, progress)
+        return
+    with prefect_api(meanwhile=_import_slowly):
+        _run_flow(store, run_id)
+
+
+def _import_slowly() -> None:
+    for module in SLOW_IMPORTS:
+        importlib.import_module(module)
+
+
+def _run_flow(store: Store, run_id: str) -> None:
+    from prefect.exceptions import CancelledRun
+
+    from flows.reporting import UNREACHABLE
+    from flows.training import train
+
+    request = TrainRequest.model_validate(store.runs.get(run_id).request)
+    try:
+        train(request, run_id)
+    except CancelledRun as error:
+        raise RunCancelled(f"Run {run_id} was cancelled.") from error
+    except UNREACHABLE:
+        # the server went away under the run; if the run came to its end all the same, that is what counts
+        if store.runs.get(run_id).state != "finished":
+            raise
 
 
 def _never_began(store: Store, run_id: str, error: BaseException) -> None:

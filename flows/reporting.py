@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import re
 import threading
 import time
@@ -21,6 +22,7 @@ from flows.caller import caller
 from workflows.pipeline import RunContext
 
 UPDATE_SECONDS = 2.0
+FAREWELL_SECONDS = 3.0
 CANCEL_POLL_SECONDS = 0.5
 METRICS = ("top1", "top5", "precision_macro", "recall_macro", "f1_macro", "average_confidence", "ece", "log_loss")
 
@@ -29,36 +31,55 @@ UNREACHABLE = (httpx.HTTPError, PrefectException, OSError)
 
 
 class Reporter:
-    """The `Progress` of one stage, from inside its Prefect task; also where a wish to cancel is heard."""
+    """The `Progress` of one stage, from inside its Prefect task; also where a wish to cancel is heard.
+
+    Prefect is told by a thread of its own: a server that is slow or gone must not hold up a training. Use it as a
+    context manager around the stage.
+    """
 
     def __init__(self, context: RunContext) -> None:
-        self._watcher = caller.get().progress
         self._context = context
-        self._thread = threading.get_ident()  # only here does Prefect know which task is running
-        self._artifact: UUID | None = None
-        self._told = self._asked = float("-inf")
+        self._watcher = caller.get().progress
+        self._asked = float("-inf")
+        self._owner = threading.get_ident()
+        self._news: tuple[float, str] | None = None
+        self._woken, self._over = threading.Event(), False
+        # the thread gets a copy of this context, by which Prefect knows which task is running
+        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._tell,), daemon=True)
+
+    def __enter__(self) -> Reporter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over = True
+        self._woken.set()
+        self._thread.join(timeout=FAREWELL_SECONDS)
 
     def __call__(self, stage: str, done: int, total: int, text: str = "") -> None:
         """Pass the progress on. Raises RunCancelled if somebody asked the run to stop."""
         self._watcher(stage, done, total, text)
-        if threading.get_ident() != self._thread:
-            return
+        self._news = (100.0 * done / total if total else 0.0, f"{stage}: {done}/{total} {text}".strip())
         now = time.monotonic()
-        if now - self._asked >= CANCEL_POLL_SECONDS:
+        if threading.get_ident() == self._owner and now - self._asked >= CANCEL_POLL_SECONDS:
             self._asked = now
             self._context.check_cancelled()
-        if now - self._told >= UPDATE_SECONDS or done >= total:
-            self._told = now
-            self._show(100.0 * done / total if total else 0.0, f"{stage}: {done}/{total} {text}".strip())
 
-    def _show(self, percent: float, description: str) -> None:
-        try:
-            if self._artifact is None:
-                self._artifact = cast(UUID, create_progress_artifact(percent, description=description))
-            else:
-                update_progress_artifact(self._artifact, percent, description=description)
-        except UNREACHABLE:
-            self._told = float("inf")
+    def _tell(self) -> None:
+        """Tell Prefect the newest of the news, every few seconds and at the end."""
+        artifact: UUID | None = None
+        while True:
+            self._woken.wait(UPDATE_SECONDS)
+            last, news, self._news = self._over, self._news, None
+            try:
+                if news is not None and artifact is None:
+                    artifact = cast(UUID, create_progress_artifact(news[0], description=news[1]))
+                elif news is not None and artifact is not None:
+                    update_progress_artifact(artifact, news[0], description=news[1])
+            except UNREACHABLE:
+                return
+            if last:
+                return
 
 
 def show_result(result: dict[str, Any]) -> None:

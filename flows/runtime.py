@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ START_TIMEOUT_SECONDS = 180.0
 STOP_TIMEOUT_SECONDS = 5.0
 DRAIN_TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.1
+CLIENT_RETRIES = 3
+"""An embedded server that is gone does not come back: a few tries (some 15 s) are enough."""
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -114,6 +117,16 @@ def answers(url: str, timeout: float = 2.0) -> bool:
         return False
 
 
+def loopback_works() -> bool:
+    """Whether this machine can talk to itself; in a jail without any network not even that is sure."""
+    try:
+        with socket.create_server((LOOPBACK[0], 0)) as listener:
+            socket.create_connection(listener.getsockname(), timeout=2.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def configured_url() -> str:
     """The address of the server a person wants flows to use; empty for none."""
     from prefect.settings import PREFECT_API_URL
@@ -121,8 +134,8 @@ def configured_url() -> str:
     return str(PREFECT_API_URL.value() or "")
 
 
-def _surely_configured() -> bool:
-    """Whether a server is known without the seconds that importing Prefect takes."""
+def server_is_configured() -> bool:
+    """Whether a server is known, as far as can be told without the seconds that importing Prefect takes."""
     return bool(os.environ.get("PREFECT_API_URL")) or ("prefect" in sys.modules and bool(configured_url()))
 
 
@@ -134,7 +147,7 @@ def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
     """
     _quiet_console()
     _reach_loopback_directly()
-    server = None if _surely_configured() else EmbeddedServer()
+    server = None if server_is_configured() else EmbeddedServer()
     try:
         if meanwhile is not None:
             meanwhile()
@@ -156,9 +169,20 @@ def _client_of(server: EmbeddedServer) -> Iterator[None]:
     """Point Prefect's clients at `server`; before the block ends, send what they still hold back."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
+        temporary_settings,
+    )
 
-    with temporary_settings({PREFECT_API_URL: server.wait(), PREFECT_API_AUTH_STRING: server.auth}):
+    server.wait()
+    settings = {
+        PREFECT_API_URL: server.url,
+        PREFECT_API_AUTH_STRING: server.auth,
+        PREFECT_CLIENT_MAX_RETRIES: CLIENT_RETRIES,
+    }
+    with temporary_settings(settings):
         try:
             yield
         finally:
@@ -169,6 +193,7 @@ def _client_of(server: EmbeddedServer) -> Iterator[None]:
 def _quiet_console() -> None:
     """Keep Prefect's log lines for its UI: a command's stderr belongs to its bars and its own words."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
 
 
 def _reach_loopback_directly() -> None:

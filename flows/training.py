@@ -90,9 +90,9 @@ def _task_of(stage: Stage) -> Task[[str], Any]:
 
     def do(run_id: str) -> Any:
         context = _walked.get()
-        context.progress = Reporter(context)
         try:
-            return do_stage(context, stage)
+            with Reporter(context) as context.progress:
+                return do_stage(context, stage)
         except RunCancelled as error:
             return Cancelled(message=error.message)
 

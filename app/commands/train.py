@@ -10,7 +10,7 @@ import typer
 from app.options import AsJson, Epochs, Goal, GoalOption, Size, check_size, example, parse_shares
 from app.output import Output
 from app.words import duration, headline, metrics_table
-from workflows.errors import DatasetError
+from workflows.errors import DatasetError, SourceError, WeightsError
 
 if TYPE_CHECKING:
     from workflows.store.store import Store
@@ -66,7 +66,7 @@ def train(
         epochs=epochs,
         size=size,
         seed=seed,
-        weights=str(Path(weights).expanduser().resolve()) if weights not in (None, "auto", "none") else weights,
+        weights=_weights(weights),
         device=device,
         minutes=minutes,
         trust=trust,
@@ -80,10 +80,22 @@ def _named(store: Store, source: str) -> dict[str, Any]:
     written_as_path = "/" in source or source.startswith((".", "~"))
     if not written_as_path and store.datasets.get(source) is not None:
         return {"dataset": source}
-    if path.exists() or written_as_path:
+    if path.is_dir():
         return {"source": str(path.resolve())}
+    if written_as_path:
+        raise SourceError(f"There is no folder {path}.", "Name a folder with one sub-folder of photos for each class.")
     known = ", ".join(dataset.name for dataset in store.datasets.list()[:8]) or "none yet"
     raise DatasetError(f"{source!r} is neither a data set nor a folder.", f"Data sets: {known}.")
+
+
+def _weights(choice: str | None) -> str | None:
+    """Make the path of a weights file absolute, so that the run can be resumed from anywhere."""
+    if choice in (None, "auto", "none"):
+        return choice
+    path = Path(choice).expanduser().resolve()
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file {path}.", "Use --weights auto, --weights none or another file.")
+    return str(path)
 
 
 def carry_on(out: Output, store: Store, run_id: str) -> dict[str, Any]:

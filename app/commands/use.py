@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from app.options import AsJson, Device, RunArgument, Split, example
 from app.output import Output
 from app.words import headline, metrics_table, percent, table
 from workflows.errors import UsageError
+
+if TYPE_CHECKING:
+    from workflows.store.store import Store
 
 PANEL = "The job"
 
@@ -24,6 +27,13 @@ class Method(StrEnum):
     grad_cam = "grad-cam"
     grad_cam_pp = "grad-cam++"
     layer_cam = "layer-cam"
+
+
+def model_run(store: Store, name: str) -> str:
+    """Return the run that `name` means; `latest` is the newest one that has finished."""
+    if name == "latest":
+        return next((run.run_id for run in store.runs.list() if run.state == "finished"), name)
+    return name
 
 
 def photos_in(paths: Sequence[Path]) -> list[Path]:
@@ -57,7 +67,8 @@ def predict(
     from workflows.inference.predictor import Predictor
     from workflows.store.store import Store
 
-    predictor = Predictor.load(Store(), run, device)
+    store = Store()
+    predictor = Predictor.load(store, model_run(store, run), device)
     with Bars(out) as bars:
         records = predictor.predict(photos, top, bars)
     if csv is not None:
@@ -103,8 +114,9 @@ def evaluate(
     from workflows.inference.evaluate import evaluate_run
     from workflows.store.store import Store
 
+    store = Store()
     with Bars(out) as bars:
-        result = evaluate_run(Store(), run, split.value, data, device=device, progress=bars)
+        result = evaluate_run(store, model_run(store, run), split.value, data, device=device, progress=bars)
     dataset = result["dataset"]
     where = f"{dataset['name']} (version {dataset['version']}), {result['split']}"
     folder = Path(result["artifacts"]["predictions"]).parent
@@ -130,20 +142,12 @@ def explain(
     from workflows.explanation.explain import explain_images
     from workflows.store.store import Store
 
+    store = Store()
+    methods = [chosen.value for chosen in method]
     with Bars(out) as bars:
-        methods = [chosen.value for chosen in method]
-        records = explain_images(Store(), run, photos, methods, output, device=device, progress=bars)
-    columns = ["photo", "method", "prediction", "#confidence", "picture"]
-    out.answer(records, table(columns, map(_explained, records)))
-    if all("error" in record for record in records):
-        raise typer.Exit(1)
-
-
-def _explained(record: dict[str, Any]) -> list[Any]:
-    if "error" in record:
-        return [record["path"], None, f"can't be read: {record['error']}", None, None]
-    values = [record[key] for key in ("path", "method", "predicted", "confidence", "picture")]
-    return [*values[:3], percent(values[3]), values[4]]
+        records = explain_images(store, model_run(store, run), photos, methods, output, device=device, progress=bars)
+    rows = [[r["path"], r["method"], r["predicted"], percent(r["confidence"]), r["picture"]] for r in records]
+    out.answer(records, table(["photo", "method", "prediction", "#confidence", "picture"], rows))
 
 
 def register(app: typer.Typer) -> None:

@@ -43,7 +43,14 @@ def test_train_prints_one_document_with_all_that_was_promised(trained: Trained) 
 
 def test_every_artifact_is_there(trained: Trained) -> None:
     artifacts = trained.result["artifacts"]
-    assert {"predictions", "report", "model", "workflow", "confusion_matrix_test", "learning_curves"} <= set(artifacts)
+    assert {
+        "predictions",
+        "report",
+        "model",
+        "workflow",
+        "confusion_matrix_test_picture",
+        "learning_curves_picture",
+    } <= set(artifacts)
     assert all(Path(path).is_file() for path in artifacts.values())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from flows.local import go_on, train_now
 from tests.photos import digit_folders
-from tests.processes import ROOT
+from tests.processes import ROOT, environment
 from workflows.errors import RunCancelled, SourceError
 from workflows.pipeline import TrainRequest, create_run
 from workflows.stages import STAGES
@@ -35,7 +37,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def request(photos: Path, **more: Any) -> TrainRequest:
-    return TrainRequest(source=str(photos), size=32, weights="none", device="cpu", seed=0, **{"epochs": 1, **more})
+    asked = {"size": 32, "weights": "none", "device": "cpu", "seed": 0, "epochs": 1, **more}
+    return TrainRequest.model_validate({"source": str(photos), **asked})
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +152,42 @@ def test_it_runs_outside_the_main_thread(store: Store, photos: Path, first: dict
     thread.start()
     thread.join()
     assert found and found[0]["state"] == "finished"
+
+
+SERVER_DIES = """
+import os, signal, sys, flows.runtime as runtime
+from flows.local import train_now
+from workflows.pipeline import TrainRequest
+from workflows.store.store import Store
+
+servers = []
+start = runtime.EmbeddedServer._start
+runtime.EmbeddedServer._start = lambda self: servers.append(start(self)) or servers[-1]
+store = Store()
+
+def kill_it(stage, done, total, text=""):
+    if stage == "train" and len(servers) == 1:
+        servers.append(None)
+        servers[0].kill()
+
+request = TrainRequest(source=sys.argv[1], size=32, weights="none", device="cpu", epochs=2)
+result = train_now(store, request, kill_it)
+print(len(servers), result["state"], store.runs.get(result["run_id"]).state)
+"""
+
+
+@pytest.mark.slow  # Prefect tries long before it gives up
+def test_a_training_survives_the_death_of_its_server(tmp_path: Path, photos: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER_DIES, str(photos)],
+        env=environment(tmp_path / "home", PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split()[-3:] == ["2", "finished", "finished"]
 
 
 def test_the_entrypoint_loads_for_deployments() -> None:
