@@ -59,15 +59,16 @@ def dataset_inputs(context: RunContext) -> dict[str, Any] | None:
 
 def settle_workflow(context: RunContext) -> dict[str, Any]:
     """Recommend a graph, or take the one that was given, and apply what was asked for by name."""
-    from workflows.recommend.advice import recommend_for
+    from workflows.recommend.advice import recommend_for, with_estimate
     from workflows.training.devices import choose_device
 
     request, version = context.request, context.version
     choose_device(request.device or "auto")  # a GPU that is not there is said before anything else
     if request.workflow is not None:
-        workflow = with_requests(Workflow.model_validate(request.workflow), context)
+        given = with_requests(Workflow.model_validate(request.workflow), context)
+        workflow = with_estimate(context.store, version, given)
     else:
-        workflow = recommend_for(
+        advised = recommend_for(
             context.store,
             version,
             request.goal,
@@ -78,6 +79,8 @@ def settle_workflow(context: RunContext) -> dict[str, Any]:
             device=request.device or "auto",
             minutes=request.minutes,
         )
+        named = advised.for_dataset(version.name, version.number)
+        workflow = named.model_copy(update={"estimate": advised.estimate})
     write_atomic(context.workflow_path, dumps(workflow).encode())
     device = choose_device(workflow.training.device)
     document = workflow.model_dump(mode="json")
@@ -88,7 +91,7 @@ def settle_workflow(context: RunContext) -> dict[str, Any]:
 def with_requests(workflow: Workflow, context: RunContext) -> Workflow:
     """Return `workflow` for the run's data set, with what the request overrides."""
     request, version = context.request, context.version
-    workflow = workflow.with_settings("dataset", name=version.name, version=version.number)
+    workflow = workflow.for_dataset(version.name, version.number)
     training = {"epochs": request.epochs, "seed": request.seed, "device": request.device}
     model = {"image_size": request.size, "weights": request.weights}
     for kind, changes in (("training", training), ("model", model)):

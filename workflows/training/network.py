@@ -95,6 +95,19 @@ class Classifier(ClassificationModel):
         return torch.autocast(device_type, dtype=self.half or torch.bfloat16, enabled=self.half is not None)
 
 
+def choose_half(precision: str, device: torch.device) -> torch.dtype | None:
+    """Return the 16-bit type of the training pass on `device`, or None for 32 bits.
+
+    `auto` takes 16 bits where the hardware computes with them; where it must emulate them they are slower.
+    """
+    if precision == "float32":
+        return None
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if fast or precision == "mixed" else None
+
+
 def to_input(squares: torch.Tensor) -> torch.Tensor:
     """Turn uint8 squares [n, side, side, 3] into the network's float input [n, 3, side, side] in [0, 1].
 

@@ -1,4 +1,4 @@
-"""How the learning rate, the averaged weights and the choice of the best epoch follow from the settings."""
+"""The optimiser, and how the learning rate, the averaged weights and the choice of the best epoch follow from the settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+from torch import nn
+
 from workflows.graph.settings import Monitor, TrainingSettings
+from workflows.training.network import Classifier
 
 
 def learning_rate_factor(progress: float, epochs: int, settings: TrainingSettings) -> float:
@@ -21,6 +25,28 @@ def learning_rate_factor(progress: float, epochs: int, settings: TrainingSetting
     share = (progress - warmup) / max(epochs - warmup, 1e-9)
     low = settings.final_learning_rate
     return low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0)))
+
+
+def make_optimizer(
+    model: Classifier, settings: TrainingSettings, decay: float, fused: bool = False
+) -> torch.optim.Optimizer:
+    """Return the optimiser asked for: no decay on biases and norms, a rate of its own for the classifier layer."""
+    head = {id(parameter) for parameter in model.head.linear.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        groups.setdefault((id(parameter) in head, parameter.ndim > 1), []).append(parameter)
+    rate = settings.learning_rate
+    options = [
+        {
+            "params": parameters,
+            "lr": rate * (settings.head_learning_rate if is_head else 1.0),
+            "weight_decay": decay if is_matrix else 0.0,
+        }
+        for (is_head, is_matrix), parameters in groups.items()
+    ]
+    if settings.optimizer == "SGD":
+        return torch.optim.SGD(options, lr=rate, momentum=settings.momentum, nesterov=settings.momentum > 0)
+    return torch.optim.AdamW(options, lr=rate, betas=(settings.momentum, 0.999), fused=fused)
 
 
 def average_decay(memory: float, updates: int) -> Callable[[int], float]:

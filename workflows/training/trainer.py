@@ -38,9 +38,16 @@ from workflows.training.augment import Augmenter
 from workflows.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from workflows.training.job import TrainingJob
 from workflows.training.loader import BatchLoader, EpochBatches, TrainingPhotos
-from workflows.training.network import Classifier, ClassifierLoss, class_weights, logits_of, to_input
+from workflows.training.network import (
+    Classifier,
+    ClassifierLoss,
+    choose_half,
+    class_weights,
+    logits_of,
+    to_input,
+)
 from workflows.training.recorder import Recorder
-from workflows.training.schedule import average_decay, learning_rate_factor, step_fitness
+from workflows.training.schedule import average_decay, learning_rate_factor, make_optimizer, step_fitness
 from workflows.training.weights import load_weights
 
 CHECKPOINT_SECONDS = 5.0
@@ -140,41 +147,13 @@ class FieldguideTrainer(ClassificationTrainer):
         counts = np.bincount(self.train_targets, minlength=len(self.job.classes)).tolist()
         weights = class_weights(counts, self.settings.class_weighting)
         model.criterion = ClassifierLoss(weights, self.settings.label_smoothing)
-        model.half = self._half()
+        model.half = choose_half(self.settings.precision, self.device)
         model.args = self.args
         self.model = model.to(memory_format=torch.channels_last)
 
-    def _half(self) -> torch.dtype | None:
-        """Return the 16-bit type of the training pass, or None for 32 bits."""
-        if self.settings.precision == "float32":
-            return None
-        if self.device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        return torch.bfloat16 if fast or self.settings.precision == "mixed" else None
-
     def build_optimizer(self, model: nn.Module, *_: Any, decay: float = 0.0, **__: Any) -> torch.optim.Optimizer:
-        """Return the optimiser asked for: no decay on biases and norms, a rate of its own for the classifier."""
-        network = unwrap_model(model)
-        head = {id(parameter) for parameter in network.head.linear.parameters()}
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for parameter in network.parameters():
-            groups.setdefault((id(parameter) in head, parameter.ndim > 1), []).append(parameter)
-        rate = self.settings.learning_rate
-        settings = [
-            {
-                "params": parameters,
-                "lr": rate * (self.settings.head_learning_rate if is_head else 1.0),
-                "weight_decay": decay if is_matrix else 0.0,
-            }
-            for (is_head, is_matrix), parameters in groups.items()
-        ]
-        if self.settings.optimizer == "SGD":
-            return torch.optim.SGD(
-                settings, lr=rate, momentum=self.settings.momentum, nesterov=self.settings.momentum > 0
-            )
-        fused = self.device.type == "cuda"
-        return torch.optim.AdamW(settings, lr=rate, betas=(self.settings.momentum, 0.999), fused=fused)
+        """Return the optimiser asked for; Ultralytics' `auto` would override its rate and momentum."""
+        return make_optimizer(unwrap_model(model), self.settings, decay, fused=self.device.type == "cuda")
 
     def optimizer_step(self) -> None:
         """Set the learning rate for this very batch, then step."""
