@@ -59,9 +59,12 @@ import workflows
 from workflows.pipeline import RunContext, TrainRequest, create_run, do_stage
 from workflows.stages import STAGES
 from workflows.store.store import Store
-tree, weights, minutes, seed = sys.argv[1:]
+from workflows.recommend.estimate import REPORT_SECONDS
+tree, weights, seconds, seed = sys.argv[1:]
 store = Store()
-request = TrainRequest(source=tree, weights=weights, minutes=float(minutes), seed=int(seed), device="cpu", goal="balanced")
+# Minutes are those of a whole run; what comes after training (pictures, heat-maps, report) is not part of this duel
+minutes = (float(seconds) + REPORT_SECONDS) / 60
+request = TrainRequest(source=tree, weights=weights, minutes=minutes, seed=int(seed), device="cpu", goal="balanced")
 run = create_run(store, request)
 context = RunContext(store, run.run_id)
 for stage in STAGES[: [stage.key for stage in STAGES].index("training") + 1]:
@@ -128,7 +131,7 @@ def duel(source: Path, seed: int, options: argparse.Namespace, scratch: Path) ->
     out.mkdir()
     found, their_seconds = run(THEIRS, [weights, tree, size, str(options.epochs), str(seed), str(out)], home)
     theirs, _ = run(JUDGE_THEIRS, [found["BEST"], tree, size], home)
-    found, our_seconds = run(OURS, [tree, weights, str(their_seconds / 60), str(seed)], home)
+    found, our_seconds = run(OURS, [tree, weights, str(their_seconds), str(seed)], home)
     ours, _ = run(JUDGE_OURS, [found["RUN"]], home)
     return {
         "data": source.name,

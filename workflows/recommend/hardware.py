@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROBE_BATCH, PROBE_PIXELS = 32, 128
 PROBE_WARM_UP = 2
 """First steps, slow because memory and kernels are being prepared."""
-PROBE_STEPS, FEWEST_PROBE_STEPS, PROBE_SECONDS = 20, 6, 3.0
+PROBE_STEPS, FEWEST_PROBE_STEPS, PROBE_SECONDS = 8, 3, 1.0
 """So many steps on a quiet machine; fewer where they take longer than this, because it is slow or busy."""
 
 CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

@@ -86,7 +86,7 @@ F1_IMBALANCE = 3.0
 PATIENCE_SHARE, FEWEST_PATIENCE = 1 / 3, 10
 
 # --- time budget ------------------------------------------------------------------------------------
-BUDGET_SHARE = 0.9
+BUDGET_SHARE = 0.95
 """Share of the minutes given that the estimate may fill."""
 BUDGET_EPOCHS_PRETRAINED, BUDGET_EPOCHS_SCRATCH = 6, 15
 """Fewer epochs than this are worse than fewer pixels."""
