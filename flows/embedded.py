@@ -2,7 +2,8 @@
 
 Prefect can start such a server itself, but its own takes the caller's Ctrl-C (and is gone before the caller has
 said goodbye), outlives a caller that was killed, and any web page open on this machine may talk to it.
-This one ignores Ctrl-C, ends when its caller ends however that happens, and answers only those who know the token.
+This one lets signals to the process group pass it by, ends when its caller closes the pipe to it or ends, however
+that happens, and answers only those who know the token.
 
 Usage: `python embedded.py PORT_FILE CALLER_PID`; the port is written to the file once it is bound.
 """
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import uvicorn
 
@@ -25,12 +27,10 @@ WATCH_SECONDS = 0.5
 
 
 class _Server(uvicorn.Server):
-    """Stops on SIGTERM, lets SIGINT pass: Ctrl-C in a terminal reaches the whole process group."""
+    """Takes no signals: one sent to the whole group (Ctrl-C, a service manager's stop) is for the caller to answer."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, self.handle_exit)
         yield
 
 
@@ -41,9 +41,17 @@ def end_with(caller: int) -> None:
     os._exit(0)
 
 
+def end_at_word_of(caller: IO[bytes], server: uvicorn.Server) -> None:
+    """Shut the server down when the caller closes its pipe. Runs in a thread."""
+    while caller.read(1):
+        pass
+    server.should_exit = True
+
+
 def main(port_file: Path, caller: int) -> None:
     """Serve until told to stop, or until the caller is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=end_with, args=(caller,), daemon=True).start()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -52,7 +60,9 @@ def main(port_file: Path, caller: int) -> None:
     from prefect.server.api.server import create_app  # seconds of imports: after the watch has begun
 
     config = uvicorn.Config(create_app(ephemeral=True, final=True), log_level="error", lifespan="on")
-    _Server(config).run(sockets=[listener])
+    server = _Server(config)
+    threading.Thread(target=end_at_word_of, args=(sys.stdin.buffer, server), daemon=True).start()
+    server.run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class EmbeddedServer:
             return subprocess.Popen(
                 [sys.executable, "-P", str(script), str(self._port_file), str(os.getpid())],
                 env={**os.environ, **private},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # while it is open the server serves
                 stdout=log,
                 stderr=log,
             )
@@ -98,9 +98,8 @@ class EmbeddedServer:
         """End the server. Safe to call again."""
         atexit.unregister(self.stop)
         if self._process.poll() is None:
-            self._process.terminate()
             try:
-                self._process.wait(timeout=STOP_TIMEOUT_SECONDS)
+                self._process.communicate(timeout=STOP_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -21,6 +21,7 @@ from tests.processes import FIELDGUIDE, environment, fieldguide
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 OPTIONS = ("--weights", "none", "--size", "32", "--epochs", "6", "--seed", "3", "--device", "cpu", "--json")
+LONG = ("--weights", "none", "--size", "32", "--epochs", "500", "--seed", "3", "--device", "cpu", "--json")
 KILLS = int(os.environ.get("FIELDGUIDE_TEST_KILLS", "4"))
 """How often to kill; `FIELDGUIDE_TEST_KILLS=20` for the whole proof."""
 
@@ -125,7 +126,7 @@ def wait_for_training(home: Path) -> str:
 def test_a_signal_to_the_whole_group_cancels_cleanly(whole: Whole, number: int, code: int, tmp_path: Path) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(
-        [FIELDGUIDE, "train", whole.photos, *OPTIONS[:-5], "--epochs", "500", "--device", "cpu", "--json"],
+        [FIELDGUIDE, "train", whole.photos, *LONG],
         env=environment(home),
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
@@ -141,14 +142,14 @@ def test_a_signal_to_the_whole_group_cancels_cleanly(whole: Whole, number: int, 
     assert nothing_left(home), still_running(home)
     record = fieldguide(home, "runs", "show", run_id, "--json").document
     assert record["state"] == "cancelled"
-    assert (Path(record["folder"]) / "training" / "checkpoint.pt").is_file()
+    assert record["steps"]
 
 
 def test_cancel_from_another_terminal_waits_until_the_run_has_stopped(whole: Whole, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [FIELDGUIDE, "train", whole.photos, *OPTIONS[:-5], "--epochs", "500", "--device", "cpu", "--json"],
+            [FIELDGUIDE, "train", whole.photos, *LONG],
             env=environment(home),
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
