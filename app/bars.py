@@ -43,13 +43,17 @@ class Bars:
         if self._quiet:
             return
         with self._lock:
-            if self._progress is not None:
+            if total == 1 and text:  # nothing to draw a bar of, but something to say
+                self._console.print(f"{stage}: {text}", markup=False)
+            elif self._progress is not None:
                 self._draw(self._progress, stage, done, total, text)
             else:
                 self._say(stage, done, total, text)
 
     def _draw(self, progress: Progress, stage: str, done: int, total: int, text: str) -> None:
         if stage not in self._tasks:
+            for earlier in progress.tasks:  # one that ended early (training that stopped learning) has no time left
+                progress.update(earlier.id, total=earlier.completed or earlier.total)
             self._tasks[stage] = progress.add_task(stage, total=total, text="")
         progress.update(self._tasks[stage], completed=done, total=max(total, 1), text=text)
 
@@ -78,9 +82,7 @@ def _bars(console: Console) -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left", style="dim"),
-        TimeRemainingColumn(compact=True),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         TextColumn("{task.fields[text]}", markup=False, style="cyan"),
         console=console,
         refresh_per_second=REFRESH_PER_SECOND,

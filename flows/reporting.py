@@ -19,6 +19,7 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 
 from flows.caller import caller
+from workflows.graph.workflow import Workflow
 from workflows.pipeline import RunContext
 
 UPDATE_SECONDS = 2.0
@@ -80,6 +81,20 @@ class Reporter:
                 return
             if last:
                 return
+
+
+def plan_of(workflow: Workflow) -> str:
+    """Say what a run is about to do, and what it is expected to take, before it begins."""
+    model, training, estimate = workflow.model, workflow.training, workflow.estimate
+    plan = f"YOLOv8{model.size} at {model.image_size} px, {training.epochs} epochs, batch {training.batch}"
+    if estimate is None:
+        return plan
+    low, high = (_minutes(seconds) for seconds in (estimate.seconds_low, estimate.seconds_high))
+    return f"{plan}; expected {low} to {high} min and {estimate.memory_bytes / 1e9:.1f} GB of memory"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f}" if seconds < 600 else f"{seconds / 60:.0f}"
 
 
 def show_result(result: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from flows.caller import caller
-from flows.reporting import Reporter, show_result
+from flows.reporting import Reporter, plan_of, show_result
 from flows.signals import stoppable
 from workflows.errors import RunCancelled, StorageError
 from workflows.finish import finish
@@ -73,6 +73,8 @@ def _walk(context: RunContext) -> dict[str, Any]:
             answer = state.result()
             if context.answer(stage.key) is None:
                 _take_over(context, stage, answer)
+            if stage.key == "workflow":
+                caller.get().progress(stage.title, 1, 1, plan_of(context.workflow))
         return finish(context)
     finally:
         _walked.reset(token)

@@ -127,7 +127,7 @@ def summary(result: dict[str, Any]) -> list[Any]:
         f"Took {took} on {result['device']}: "
         + ", ".join(f"{node} {duration(s)}" for node, s in seconds.items() if s >= 1),
         "",
-        *_places(artifacts),
+        *_places(artifacts, judged),
         "",
         "Next:",
         f"  fieldguide predict {run_id} PHOTO...",
@@ -136,11 +136,17 @@ def summary(result: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _places(artifacts: dict[str, str]) -> list[str]:
+def _places(artifacts: dict[str, str], judged: str) -> list[str]:
     """Where the report and the pictures are."""
-    report = [f"Report:   {artifacts['report']}"] if "report" in artifacts else []
-    pictures = [path for path in artifacts.values() if path.endswith(".png")]
-    return [*report, *(f"Picture:  {path}" for path in pictures)]
+    shown = {
+        "Report": "report",
+        "Confusion matrix": f"confusion_matrix_{judged}_picture",
+        "Learning curves": "learning_curves_picture",
+        "Heat-maps": "heatmaps_picture",
+    }
+    lines = [f"{title + ':':18}{artifacts[name]}" for title, name in shown.items() if name in artifacts]
+    pictures = [path for name, path in artifacts.items() if name.endswith("_picture")]
+    return lines + [f"{'All pictures:':18}{Path(pictures[0]).parent}" for _ in pictures[:1]]
 
 
 def register(app: typer.Typer) -> None:
