@@ -23,6 +23,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import workflows.environment as environment
 from workflows.errors import FieldguideError
+from workflows.store.locks import FileLock
 
 START_TIMEOUT_SECONDS = 180.0
 STOP_TIMEOUT_SECONDS = 5.0
@@ -52,6 +53,9 @@ class EmbeddedServer:
         Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.TemporaryDirectory(prefix="fieldguide-")
         self._port_file = Path(self._scratch.name) / "port"
+        # two that make or migrate the same database at once get in each other's way
+        self._turn = FileLock(Path(os.environ["PREFECT_HOME"]) / "starting.lock")
+        self._turn.acquire(timeout=START_TIMEOUT_SECONDS)
         self._process = self._start()
         atexit.register(self.stop)
 
@@ -78,10 +82,12 @@ class EmbeddedServer:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if self._process.poll() is not None:
+                self.stop()
                 raise self._failure(f"ended at once with code {self._process.returncode}")
             if not self.url and self._port_file.exists() and (port := self._port_file.read_text(encoding="ascii")):
                 self.url = f"http://127.0.0.1:{port}/api"
             if self.url and answers(self.url):
+                self._turn.release()
                 return self.url
             time.sleep(POLL_SECONDS)
         self.stop()
@@ -97,6 +103,7 @@ class EmbeddedServer:
     def stop(self) -> None:
         """End the server. Safe to call again."""
         atexit.unregister(self.stop)
+        self._turn.release()
         if self._process.poll() is None:
             try:
                 self._process.communicate(timeout=STOP_TIMEOUT_SECONDS)

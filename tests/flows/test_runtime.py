@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,6 +110,26 @@ def test_ctrl_c_in_the_terminal_does_not_take_it_away(server: EmbeddedServer) ->
     os.kill(server._process.pid, signal.SIGINT)
     time.sleep(1.0)
     assert answers(server.url)
+
+
+def test_several_can_start_at_once_in_a_fresh_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without taking turns they make the same database at once, and all but one may fail."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    servers: list[EmbeddedServer] = []
+
+    def start() -> None:
+        server = EmbeddedServer()
+        servers.append(server)
+        server.wait()
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(answers(server.url) for server in servers)
+    for server in servers:
+        server.stop()
 
 
 def test_a_configured_server_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
