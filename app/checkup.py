@@ -23,7 +23,6 @@ State = Literal["ok", "warn", "fail"]
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE_BYTES = 5e9
 TOO_LITTLE_SPACE_BYTES = 5e8
-LITTLE_MEMORY_BYTES = 2e9
 PACKAGES = (
     "torch",
     "torchvision",

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -13,9 +14,10 @@ import typer
 
 from app.commands import dataset, demo, doctor, runs, train, use, workflow
 from app.output import Output
-from workflows.errors import FieldguideError
+from workflows.errors import FieldguideError, StorageError
 
 STOPPED = 130
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 app = typer.Typer(
     name="fieldguide",
@@ -63,3 +65,12 @@ def main() -> None:
         if Output.current is not None:
             Output.current.hush()
         sys.exit(1)
+    except OSError as error:  # raised inside a library: our own code says it in words where it happens
+        if error.errno not in DISK_TROUBLE:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        trouble = StorageError(
+            f"{error.strerror}{where}.", "`fieldguide doctor` shows how much room there is, and where."
+        )
+        (Output.current or Output()).fail(trouble)
+        sys.exit(trouble.exit_code)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from workflows.errors import FieldguideError
 
-PIPE_WIDTH = 120
+PIPE_WIDTH = 10_000
+"""Where no terminal shows the tables, nothing has to be folded."""
 
 
 class Output:
