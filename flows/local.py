@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +15,7 @@ from flows.signals import stoppable
 from workflows.errors import RunCancelled, RunError
 from workflows.pipeline import TrainRequest, create_run, run_pipeline
 from workflows.progress import Progress, silent
+from workflows.store.runs import RunState
 from workflows.store.store import Store
 
 # What a training imports anyway takes seconds; it is done while the embedded server starts.
@@ -44,6 +48,8 @@ def go_on(
     record = store.runs.get(run_id)
     if record.state == "finished" and record.result:
         return record.result
+    if record.state == "pending":  # so that it is known to be dead if this process dies before the run begins
+        store.runs.update(run_id, pid=os.getpid(), host=socket.gethostname())
     signals: list[int] = []
 
     def hear(number: int) -> None:
@@ -54,13 +60,14 @@ def go_on(
     token = caller.set(Caller(store, progress, hear))
     try:
         _run(store, run_id)
-    except (ServerError, KeyboardInterrupt) as error:
-        _never_began(store, run_id, error)
+    except ServerError as error:
+        _never_began(store, run_id, "failed", error.message)
         raise
+    except KeyboardInterrupt as error:
+        _never_began(store, run_id, "cancelled", "interrupted from the keyboard")
+        raise _cancelled(run_id, signal.SIGINT) from error
     except RunCancelled as error:
-        cancelled = RunCancelled(error.message, f"Go on with: fieldguide runs resume {run_id}")
-        cancelled.exit_code = 128 + signals[0] if signals else RunCancelled.exit_code
-        raise cancelled from error
+        raise _cancelled(run_id, signals[0] if signals else None) from error
     finally:
         caller.reset(token)
     return _result(store, run_id)
@@ -100,11 +107,18 @@ def _run_flow(store: Store, run_id: str) -> None:
             raise
 
 
-def _never_began(store: Store, run_id: str, error: BaseException) -> None:
+def _never_began(store: Store, run_id: str, state: RunState, error: str) -> None:
     """Record the end of a run whose flow could not be started; a run that has begun records its end itself."""
     if store.runs.get(run_id).state == "pending":
-        state = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        store.runs.update(run_id, state=state, error=str(error) or "interrupted from the keyboard")
+        store.runs.update(run_id, state=state, error=error)
+
+
+def _cancelled(run_id: str, number: int | None) -> RunCancelled:
+    """Say that a run was stopped, with the exit code that shells expect if a signal did it."""
+    error = RunCancelled(f"Run {run_id} was cancelled.", f"Go on with: fieldguide runs resume {run_id}")
+    if number is not None:
+        error.exit_code = 128 + number
+    return error
 
 
 def _result(store: Store, run_id: str) -> dict[str, Any]:

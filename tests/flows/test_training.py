@@ -176,6 +176,21 @@ print(len(servers), result["state"], store.runs.get(result["run_id"]).state)
 """
 
 
+def test_ctrl_c_before_the_run_has_begun_cancels_it(
+    store: Store, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(store, request(photos))
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.local._import_slowly", interrupted)
+    with pytest.raises(RunCancelled) as stopped:
+        go_on(store, run.run_id)
+    assert stopped.value.exit_code == 130
+    assert store.runs.get(run.run_id).state == "cancelled"
+
+
 @pytest.mark.slow  # Prefect tries long before it gives up
 def test_a_training_survives_the_death_of_its_server(tmp_path: Path, photos: Path) -> None:
     done = subprocess.run(
