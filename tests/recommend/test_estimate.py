@@ -160,3 +160,10 @@ def test_comparison_with_what_happened(actual: float, ratio: float, within: bool
 def test_comparison_with_an_empty_estimate() -> None:
     cost = Estimate(seconds=0, seconds_low=0, seconds_high=0, memory_bytes=0, images_per_second=0, basis="b")
     assert compare_estimate(cost, 1)["ratio"] == math.inf
+
+
+def test_a_probe_of_a_busy_device_is_not_believed() -> None:
+    assumed = default_speed(make_cpu())
+    found = probed_speed(1.0, make_cpu())
+    assert 0.5 * assumed.images_per_second < found.images_per_second < assumed.images_per_second
+    assert "busy" in found.basis

@@ -21,7 +21,7 @@ from workflows.training import trainer as trainer_module
 from workflows.training.checkpoint import load_checkpoint, save_checkpoint
 from workflows.training.job import TrainingJob
 from workflows.training.network import Classifier
-from workflows.training.train import train
+from workflows.training.train import INTEGRATIONS, train
 
 EPOCHS = 4
 
@@ -82,6 +82,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Traini
     made = job(tmp_path_factory.mktemp("whole"), tiny_source)
     train(made)
     return made
+
+
+def test_no_tracker_is_told(whole: TrainingJob) -> None:
+    from ultralytics.utils import SETTINGS
+
+    assert not any(SETTINGS.get(name) for name in (*INTEGRATIONS, "sync", "api_key"))
 
 
 def test_each_step_is_recorded(whole: TrainingJob) -> None:

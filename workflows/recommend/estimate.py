@@ -81,6 +81,8 @@ BASE_BYTES = {"cpu": 900e6, "cuda": 900e6}
 
 PROBE_EFFICIENCY = 0.8
 """Real training crops, evaluates and records beside the steps that a probe times."""
+SLOWEST_PROBE = 0.6
+"""Share of the assumed speed below which a probe is not believed."""
 
 RANGES = {"runs": (0.8, 1.3), "probe": (0.5, 1.8), "assumed": (0.3, 2.5)}
 """Likely actual time as factors of the estimate, by what it rests on; CPUs of one kind differ by three times."""
@@ -139,8 +141,16 @@ def measured_speed(measurements: Sequence[Measurement], kind: str) -> Speed | No
 
 
 def probed_speed(rate: float, hardware: Hardware) -> Speed:
-    """Return a device's speed from `training_rate`, images per second of size n at `PROBE_PIXELS`."""
+    """Return a device's speed from `training_rate`, images per second of size n at `PROBE_PIXELS`.
+
+    A second is short: whatever else the machine does in it can make the device look ten times slower than it is
+    (seen on a machine that ran tests meanwhile), and a plan made from that would be absurd. So the answer is never
+    below `SLOWEST_PROBE` of what is assumed of such a device.
+    """
     speed = rate * relative_cost("n", PROBE_PIXELS, hardware.kind) * PROBE_EFFICIENCY * _gpu_factor(hardware)
+    floor = SLOWEST_PROBE * default_speed(hardware).images_per_second
+    if speed < floor:
+        return Speed(floor, "assumed: the device was busy with something else when it was measured", "probe")
     return Speed(min(speed, _host_limit(hardware)), "measured for a second on this device", "probe")
 
 

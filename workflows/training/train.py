@@ -19,6 +19,10 @@ from workflows.training.devices import choose_device
 from workflows.training.job import TrainingJob
 
 
+INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "vscode_msg")
+"""Ultralytics' switches for services and trackers; most are on by default."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of a training."""
@@ -74,6 +78,7 @@ def _run(job: TrainingJob, progress: Progress, cancelled: Callable[[], bool] | N
     from workflows.training.trainer import FieldguideTrainer
 
     choose_device(job.device)
+    silence_integrations()
     try:
         with warnings.catch_warnings():
             # deterministic mode names every operation that has no deterministic version; runs on a GPU are then
@@ -86,6 +91,18 @@ def _run(job: TrainingJob, progress: Progress, cancelled: Callable[[], bool] | N
             f"The device ran out of memory with batch {job.training.batch} at {job.model.image_size} pixels ({error}).",
             "Use a smaller batch, a smaller image size or a smaller model.",
         ) from error
+
+
+def silence_integrations() -> None:
+    """Switch off every service that Ultralytics would report a training to, if its package happens to be installed.
+
+    Its switches live in a settings file (ours is below our home), where the processes of several GPUs find them, too.
+    """
+    from ultralytics.utils import SETTINGS
+
+    wanted = {name: False for name in INTEGRATIONS if name in SETTINGS} | {"api_key": "", "sync": False}
+    if any(SETTINGS.get(name) != value for name, value in wanted.items()):
+        SETTINGS.update(wanted)
 
 
 def _overrides(job: TrainingJob) -> dict[str, Any]:
