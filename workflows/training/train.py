@@ -18,7 +18,6 @@ from workflows.training.checkpoint import load_checkpoint
 from workflows.training.devices import choose_device
 from workflows.training.job import TrainingJob
 
-
 INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "vscode_msg")
 """Ultralytics' switches for services and trackers; most are on by default."""
 
