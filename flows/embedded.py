@@ -5,7 +5,7 @@ said goodbye), outlives a caller that was killed, and any web page open on this 
 This one lets signals to the process group pass it by, ends when its caller closes the pipe to it or ends, however
 that happens, and answers only those who know the token.
 
-Usage: `python embedded.py PORT_FILE CALLER_PID`; the port is written to the file once it is bound.
+Usage: `python embedded.py DESCRIPTOR CALLER_PID`; the port is written to the inherited file descriptor once it is bound.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
 import uvicorn
@@ -48,14 +47,15 @@ def end_at_word_of(caller: IO[bytes], server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def main(port_file: Path, caller: int) -> None:
+def main(told: int, caller: int) -> None:
     """Serve until told to stop, or until the caller is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=end_with, args=(caller,), daemon=True).start()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    port_file.write_text(str(listener.getsockname()[1]), encoding="ascii")
+    with os.fdopen(told, "w", encoding="ascii") as port:
+        port.write(str(listener.getsockname()[1]))
 
     from prefect.server.api.server import create_app  # seconds of imports: after the watch has begun
 
@@ -66,4 +66,4 @@ def main(port_file: Path, caller: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

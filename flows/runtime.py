@@ -12,11 +12,11 @@ import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from select import select
 from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
@@ -51,8 +51,6 @@ class EmbeddedServer:
         self.log = environment.home() / "logs" / "prefect-server.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
-        self._scratch = tempfile.TemporaryDirectory(prefix="fieldguide-")
-        self._port_file = Path(self._scratch.name) / "port"
         # two that make or migrate the same database at once get in each other's way
         self._turn = FileLock(Path(os.environ["PREFECT_HOME"]) / "starting.lock")
         self._turn.acquire(timeout=START_TIMEOUT_SECONDS)
@@ -68,9 +66,12 @@ class EmbeddedServer:
             "PREFECT_SERVER_API_AUTH_STRING": self.auth,
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
         }
-        with self.log.open("ab") as log:
+        port, told = os.pipe()
+        self._port: int | None = port
+        with self.log.open("ab") as log, os.fdopen(told, "wb"):
             return subprocess.Popen(
-                [sys.executable, "-P", str(script), str(self._port_file), str(os.getpid())],
+                [sys.executable, "-P", str(script), str(told), str(os.getpid())],
+                pass_fds=(told,),
                 env={**os.environ, **private},
                 stdin=subprocess.PIPE,  # while it is open the server serves
                 stdout=log,
@@ -84,8 +85,8 @@ class EmbeddedServer:
             if self._process.poll() is not None:
                 self.stop()
                 raise self._failure(f"ended at once with code {self._process.returncode}")
-            if not self.url and self._port_file.exists() and (port := self._port_file.read_text(encoding="ascii")):
-                self.url = f"http://127.0.0.1:{port}/api"
+            if not self.url and select([self._port], [], [], POLL_SECONDS)[0]:
+                self.url = f"http://127.0.0.1:{os.read(self._port, 16).decode('ascii')}/api"
             if self.url and answers(self.url):
                 self._turn.release()
                 return self.url
@@ -110,7 +111,9 @@ class EmbeddedServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._scratch.cleanup()
+        if self._port is not None:
+            os.close(self._port)
+            self._port = None
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
