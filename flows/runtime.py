@@ -67,7 +67,7 @@ class EmbeddedServer:
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
         }
         port, told = os.pipe()
-        self._port: int | None = port
+        self._port = os.fdopen(port, "rb")
         with self.log.open("ab") as log, os.fdopen(told, "wb"):
             return subprocess.Popen(
                 [sys.executable, "-P", str(script), str(told), str(os.getpid())],
@@ -86,7 +86,7 @@ class EmbeddedServer:
                 self.stop()
                 raise self._failure(f"ended at once with code {self._process.returncode}")
             if not self.url and select([self._port], [], [], POLL_SECONDS)[0]:
-                self.url = f"http://127.0.0.1:{os.read(self._port, 16).decode('ascii')}/api"
+                self.url = f"http://127.0.0.1:{self._port.read().decode('ascii')}/api"
             if self.url and answers(self.url):
                 self._turn.release()
                 return self.url
@@ -111,9 +111,7 @@ class EmbeddedServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        if self._port is not None:
-            os.close(self._port)
-            self._port = None
+        self._port.close()
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
