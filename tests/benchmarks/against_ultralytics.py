@@ -113,7 +113,12 @@ def run(code: str, arguments: Sequence[str], home: Path) -> tuple[dict[str, str]
     environment = {**os.environ, "FIELDGUIDE_HOME": str(home), "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments],
+        env=environment,
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     seconds = time.perf_counter() - started
     if done.returncode:

@@ -101,6 +101,7 @@ def _explain(folder: Path, frame: pd.DataFrame) -> None:
                 "method": "eigen-cam",
                 "predicted": predicted,
                 "confidence": 0.75,
+                "target": predicted,
                 "picture": f"/another/machine/{image}_eigen-cam.png",
                 "path": path,
                 "label": label,

@@ -29,7 +29,7 @@ EPOCHS = 4
 @pytest.fixture(autouse=True)
 def checkpoint_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Epochs here take a fraction of a second; save after each, as with real ones."""
-    monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(trainer_module, "CHECKPOINT_SHARE", float("inf"))
 
 
 def job(home: Path, source: Path, **training: Any) -> TrainingJob:

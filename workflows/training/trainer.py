@@ -50,8 +50,8 @@ from workflows.training.recorder import Recorder
 from workflows.training.schedule import average_decay, learning_rate_factor, make_optimizer, step_fitness
 from workflows.training.weights import load_weights
 
-CHECKPOINT_SECONDS = 5.0
-"""A full state is written at most this often (and after the last epoch): tiny epochs must not wait for the disk."""
+CHECKPOINT_SHARE = 0.02
+"""Writing full states may take this share of the time: after tiny epochs some are left out (never the last)."""
 
 
 class FieldguideTrainer(ClassificationTrainer):
@@ -83,6 +83,7 @@ class FieldguideTrainer(ClassificationTrainer):
             )
         self.kept: dict[str, Any] = {}
         self._saved_at = time.monotonic()
+        self._save_seconds = 0.0
         self._iteration = 0
         self._positions: list[torch.Tensor] = []
         self._logits: list[torch.Tensor] = []
@@ -277,15 +278,17 @@ class FieldguideTrainer(ClassificationTrainer):
         """Do nothing: the recorder has them already."""
 
     def save_model(self) -> bool:
-        """Write the full state, unless the last one is only seconds old."""
+        """Write the full state, unless that would be too often (see `CHECKPOINT_SHARE`)."""
         self.finished = bool(self.stop)
-        due = time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS
+        started = time.monotonic()
+        due = (started - self._saved_at) * CHECKPOINT_SHARE >= self._save_seconds
         if not (due or self.finished):
             return False
         assert self.recorder is not None  # Ultralytics calls this in the first process only
         self.recorder.flush()
         save_checkpoint(self.job.checkpoint, self._state())
         self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - started
         return True
 
     def _state(self) -> dict[str, Any]:
