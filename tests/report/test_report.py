@@ -94,7 +94,7 @@ def test_all_pictures_are_drawn_and_the_photos_kept(tmp_path: Path) -> None:
     paths = draw_run_pictures(tmp_path, result, steps_table(3), pixels_of)
     splits = ("val", "test")
     expected = {f"{name}_{split}" for name in ("confusion_matrix", "reliability", "most_wrong") for split in splits}
-    assert set(paths) == expected | {"learning_curves", "suspected_labels"}
+    assert set(paths) == expected | {"learning_curves", "suspected_labels", "heatmaps"}
     assert all(path == tmp_path / "pictures" / f"{name}.png" and path.is_file() for name, path in paths.items())
     wrong = pd.read_csv(tmp_path / "evaluation" / "most_wrong_test.csv", dtype={"image_id": str})
     assert all((tmp_path / "pictures" / "photos" / f"{image}.jpg").is_file() for image in wrong["image_id"][:SHOWN])
