@@ -187,8 +187,9 @@ def _build(
         rows = _decode_all(ordered, locate, transform, partial, progress, threads)
         rows.to_parquet(partial / "rows.parquet", index=False)
         write_json(partial / "about.json", asdict(transform) | {"images": len(ordered)})
-        if folder.exists():  # another process was faster, or an emptied folder is left
-            shutil.rmtree(folder, ignore_errors=True)
+        if (folder / "rows.parquet").exists():
+            return  # another process was faster, and may be reading its files already
+        shutil.rmtree(folder, ignore_errors=True)  # what an emptied cache left
         partial.rename(folder)
     except OSError as error:
         raise StorageError(
