@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 import psutil
 
-from workflows.errors import DeviceError
-
 if TYPE_CHECKING:
     import torch
 
@@ -56,16 +54,10 @@ def detect_hardware(device: str = "auto") -> Hardware:
     Raises:
         DeviceError: a GPU is asked for that is not there; says what is.
     """
-    import torch
+    from workflows.training.devices import choose_device, gpu_numbers
 
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "cpu" or (device == "auto" and present == 0):
-        return _cpu()
-    wanted = (0,) if device == "auto" else _numbers(device)
-    missing = [number for number in wanted if number >= present]
-    if missing:
-        raise DeviceError(_absent(missing, present), "Choose one that is there, or use: --device cpu")
-    return _gpus(wanted)
+    numbers = gpu_numbers(choose_device(device))
+    return _gpus(numbers) if numbers else _cpu()
 
 
 def cpu_cores() -> int:
@@ -88,26 +80,6 @@ def _read_words(path: str) -> list[str]:
         return Path(path).read_text().split()
     except OSError:
         return []
-
-
-def _numbers(device: str) -> tuple[int, ...]:
-    parts = device.split(",")
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise DeviceError(f"{device!r} names no device.", "Use auto, cpu, a GPU number such as 0, or several: 0,1")
-    return tuple(int(part) for part in parts)
-
-
-def _absent(missing: list[int], present: int) -> str:
-    import torch
-
-    verb = "was" if len(missing) == 1 else "were"
-    wanted = " and ".join(f"GPU {number}" for number in missing) + f" {verb} asked for"
-    if present:
-        there = ", ".join(f"GPU {number} ({torch.cuda.get_device_name(number)})" for number in range(present))
-        return f"{wanted}, but this machine has only {there}."
-    if torch.version.cuda is None and torch.version.hip is None:
-        return f"{wanted}, but the installed PyTorch {torch.__version__} is built for CPUs only."
-    return f"{wanted}, but PyTorch sees no GPU here (no GPU, no driver, or CUDA_VISIBLE_DEVICES hides it)."
 
 
 def _cpu() -> Hardware:
