@@ -1,0 +1,7 @@
+"""Checks of duplicates."""
+
+from __future__ import annotations
+
+from workflows.data.audit.findings import Check
+
+CHECKS: tuple[Check, ...] = ()

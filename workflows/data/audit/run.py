@@ -1,0 +1,87 @@
+"""Auditing a version: all checks over its table, kept beside it.
+
+No image is decoded here: what the checks need of the pixels was measured when the images were verified.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+
+from workflows.data.audit import duplicates, quality
+from workflows.data.audit.findings import SEVERITIES, AuditInput, AuditReport, Check, Finding
+from workflows.data.version import DatasetVersion
+from workflows.errors import StorageError
+from workflows.progress import Progress, silent
+from workflows.store.files import read_json, read_table, write_json, write_table
+from workflows.store.store import Store
+
+AUDIT_VERSION = 1
+"""Raise it when a check changes what it finds: audits kept by older code are then made again."""
+
+AUDIT_FILE = "audit.json"
+SCORES_FILE = "audit.parquet"
+
+CHECKS: tuple[Check, ...] = (*quality.CHECKS, *duplicates.CHECKS)
+
+
+def audit(store: Store, version: DatasetVersion, progress: Progress = silent, refresh: bool = False) -> AuditReport:
+    """Return what is wrong with a version; a version never changes, so this is found once and kept.
+
+    Args:
+        progress: told how many checks are done, as stage `audit`.
+        refresh: look again, even if a kept report is there.
+
+    Raises:
+        StorageError: the version's files are missing or damaged, or the disk is full.
+    """
+    kept = None if refresh else _kept(version)
+    if kept is not None:
+        return kept
+    started = time.monotonic()
+    given = audit_input(store, version, progress)
+    findings: list[Finding] = []
+    scores = [given.images[["image_id"]]]
+    for number, check in enumerate(CHECKS):
+        progress("audit", number, len(CHECKS), check.__name__.replace("_", " ").strip())
+        result = check(given)
+        findings += result.findings
+        scores += [] if result.scores is None else [result.scores]
+    progress("audit", len(CHECKS), len(CHECKS))
+    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), -finding.count, finding.key))
+    seconds = round(time.monotonic() - started, 3)
+    report = AuditReport(version.name, version.number, len(given.images), tuple(findings), seconds)
+    write_table(version.folder / SCORES_FILE, pd.concat(scores, axis=1))
+    document = {"audit_version": AUDIT_VERSION, "fingerprint": version.fingerprint, **report.to_dict()}
+    write_json(version.folder / AUDIT_FILE, document)
+    return report
+
+
+def scores(store: Store, version: DatasetVersion) -> pd.DataFrame:
+    """Return every image's scores and verdicts (`x_score`, `is_x`), auditing the version if nobody has.
+
+    Raises:
+        StorageError: see :func:`audit`.
+    """
+    audit(store, version)
+    return read_table(version.folder / SCORES_FILE)
+
+
+def audit_input(store: Store, version: DatasetVersion, progress: Progress = silent) -> AuditInput:
+    """Return what the checks look at: the version's table with the measured facts of each image."""
+    table = version.table().reset_index(drop=True)
+    return AuditInput(store, version, table, (), progress)
+
+
+def _kept(version: DatasetVersion) -> AuditReport | None:
+    """Return the kept report if it was made by this code from this content."""
+    if not (version.folder / AUDIT_FILE).exists() or not (version.folder / SCORES_FILE).exists():
+        return None
+    try:
+        document = read_json(version.folder / AUDIT_FILE)
+        if (document["audit_version"], document["fingerprint"]) != (AUDIT_VERSION, version.fingerprint):
+            return None
+        return AuditReport.from_dict(document)
+    except (StorageError, KeyError, TypeError):  # damaged, or written by other code: it can be made again
+        return None
