@@ -70,6 +70,10 @@ _DECODER_ERRORS = (
     ImageCms.PyCMSError,
 )
 
+_CAMERA_TAGS = (0x010F, 0x0110)  # Exif's Make and Model
+_CAMERA_LENGTH = 80
+_ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
+
 # Exif's values of the tag Orientation, and what makes the picture upright.
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -111,6 +115,24 @@ class ImageFacts:
     converted: bool
 
 
+@dataclass(frozen=True)
+class DecodedImage:
+    """A decoded image, and what else its file tells.
+
+    Attributes:
+        rgb: mode `RGB`, upright.
+        camera: make and model as Exif has them, None if unknown.
+        quantisation: the luminance table of a JPEG, 64 values row by row; empty for other formats.
+        animated: whether more pictures follow the first one, to be shown one after the other.
+    """
+
+    rgb: Image.Image
+    facts: ImageFacts
+    camera: str | None
+    quantisation: tuple[int, ...]
+    animated: bool
+
+
 def read_rgb(source: Path | bytes) -> np.ndarray:
     """Return an image as uint8 [height, width, 3], upright, RGB.
 
@@ -120,8 +142,7 @@ def read_rgb(source: Path | bytes) -> np.ndarray:
     Raises:
         ImageError: the image can't be read; the message says why.
     """
-    image, _ = _decode(source)
-    return np.array(image, dtype=np.uint8)
+    return np.array(decode(source).rgb, dtype=np.uint8)
 
 
 def inspect_image(source: Path | bytes) -> ImageFacts:
@@ -130,10 +151,18 @@ def inspect_image(source: Path | bytes) -> ImageFacts:
     Raises:
         ImageError: the image can't be read; the message says why.
     """
-    return _decode(source)[1]
+    return decode(source).facts
 
 
-def _decode(source: Path | bytes) -> tuple[Image.Image, ImageFacts]:
+def decode(source: Path | bytes) -> DecodedImage:
+    """Decode an image completely.
+
+    Args:
+        source: a file, or the bytes of one.
+
+    Raises:
+        ImageError: the image can't be read; the message says why.
+    """
     content, named = (source, "") if isinstance(source, bytes) else (read_file(source), f"{printable(source.name)}: ")
     try:
         format_name = _recognise(content)
@@ -202,13 +231,13 @@ def _pillow_formats(format_name: str) -> tuple[str, ...]:
     return ("JPEG", "MPO") if format_name == "JPEG" else (format_name,)
 
 
-def _upright_rgb(image: ImageFile.ImageFile) -> tuple[Image.Image, ImageFacts]:
+def _upright_rgb(image: ImageFile.ImageFile) -> DecodedImage:
     _check_size(*image.size)
     with _one_at_a_time if image.width * image.height > LARGE_PIXELS else nullcontext():
         return _decoded(image)
 
 
-def _decoded(image: ImageFile.ImageFile) -> tuple[Image.Image, ImageFacts]:
+def _decoded(image: ImageFile.ImageFile) -> DecodedImage:
     mode = _stored_mode(image)  # first of all: reading the Exif data of a PNG decodes it
     stored = _orientation(image)
     image.load()
@@ -217,7 +246,7 @@ def _decoded(image: ImageFile.ImageFile) -> tuple[Image.Image, ImageFacts]:
     if remaining in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[remaining])
     facts = ImageFacts(*rgb.size, mode, image.format or "", stored, mode != "RGB")
-    return rgb, facts
+    return DecodedImage(rgb, facts, _camera(image), _quantisation(image), _is_animated(image))
 
 
 def _check_size(width: int, height: int) -> None:
@@ -236,6 +265,31 @@ def _orientation(image: Image.Image) -> int:
     except _DECODER_ERRORS:  # broken Exif data; the picture itself may be sound
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _camera(image: Image.Image) -> str | None:
+    try:
+        exif = image.getexif()
+        parts = [str(exif.get(tag) or "") for tag in _CAMERA_TAGS]
+    except _DECODER_ERRORS:
+        return None
+    words = " ".join(" ".join(parts).replace("\0", " ").split())
+    return printable(words)[:_CAMERA_LENGTH] or None
+
+
+def _quantisation(image: Image.Image) -> tuple[int, ...]:
+    tables = getattr(image, "quantization", None)  # Pillow's name, JPEG only
+    luminance = tuple(tables.get(0, ())) if isinstance(tables, dict) else ()
+    return luminance if len(luminance) == 64 else ()
+
+
+def _is_animated(image: Image.Image) -> bool:
+    if image.format not in _ANIMATED_FORMATS:  # elsewhere further pictures are pages or previews
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except _DECODER_ERRORS:  # what follows the first picture is damaged, and not used
+        return True
 
 
 def _stored_mode(image: ImageFile.ImageFile) -> str:
