@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.conftest import MakeImages
-from workflows.data import importing
+from workflows.data import importing, publishing
 from workflows.data.catalog import get_version, list_datasets, list_versions
 from workflows.data.importing import add_dataset
 from workflows.errors import DatasetError
@@ -56,7 +56,7 @@ def import_and_die(source: Path, moment: str) -> None:
     if moment == "merge":
         importing.merge = die  # type: ignore[assignment]
     if moment == "report":
-        importing.write_json = die
+        publishing.write_json = die
     if moment == "record":
         DatasetRecords.add_version = die  # type: ignore[method-assign]
     add_dataset(Store(), "set", source, progress=progress)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
-import shutil
 import time
 import unicodedata
 from collections.abc import Sequence
@@ -22,28 +20,24 @@ import pandas as pd
 
 from workflows.data.grouping import groups_of
 from workflows.data.merging import merge, place, remarks
+from workflows.data.publishing import in_order, locked, next_record, publish_record
 from workflows.data.reports import ImportReport, ReportEntry, load_report
 from workflows.data.sources import Scan, scan
 from workflows.data.splits import check_ratios
 from workflows.data.verification import Journal, VerifiedImage, known_images, verify_images
 from workflows.data.version import (
     COLUMNS,
-    IMAGES_FILE,
-    REPORT_FILE,
     SPLITS,
+    Action,
     Split,
     image_id,
-    in_natural_order,
     version_of,
 )
 from workflows.errors import SourceError, UsageError
 from workflows.progress import Progress, silent
 from workflows.store.datasets import VersionRecord
-from workflows.store.files import flush_to_disk, storage_errors, write_json, write_table
-from workflows.store.locks import hold
 from workflows.store.names import slug
 from workflows.store.store import Store
-from workflows.store.tables import now
 
 UNREADABLE_SHARE = 0.2
 UNREADABLE_LEAST = 3
@@ -61,6 +55,7 @@ class _Request:
     seed: int
     mirror: bool
     listing: str
+    author: str | None = None
 
 
 def add_dataset(
@@ -164,7 +159,7 @@ def _take_in(store: Store, name: str, request: _Request, progress: Progress, thr
     def waiting(text: str) -> None:
         progress("import", 0, len(request.found.entries), text)
 
-    with hold(store.locks_folder / f"dataset-{name}.lock", waiting=waiting):
+    with locked(store, name, waiting):
         store.blobs.sweep()
         return _import(store, name, request, progress, threads)
 
@@ -195,8 +190,8 @@ def _import(store: Store, name: str, request: _Request, progress: Progress, thre
         given=request.found.splits,
         allowed=_allowed(newest, earlier),
     )
-    table = table[list(COLUMNS)].sort_values(["path", "source", "image_id"], ignore_index=True)
-    record = _record(name, request, table, newest)
+    table = in_order(table)
+    record = _record(store, name, request, table, newest)
     changed = newest is None or record.fingerprint != newest.fingerprint
     if newest and not changed:
         store.datasets.remember_listing(newest, request.listing)
@@ -210,7 +205,7 @@ def _import(store: Store, name: str, request: _Request, progress: Progress, thre
         notes=request.found.notes + remarks(table, record.classes, request.found.splits),
     )
     if changed:
-        _publish(store, record, table, report)
+        publish_record(store, record, table, report)
     journal.forget()
     return report
 
@@ -288,47 +283,21 @@ def _entries(found: Scan, images: Sequence[VerifiedImage], unplaced: set[str]) -
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def _record(name: str, request: _Request, table: pd.DataFrame, newest: VersionRecord | None) -> VersionRecord:
-    given = bool(request.found.splits) or bool(newest and newest.given_split)
-    verb = "mirrored" if request.mirror and newest else "imported" if newest is None else "added to"
-    return VersionRecord(
-        dataset=name,
-        number=newest.number + 1 if newest else 1,
-        classes=in_natural_order(set(table["label"])),
-        images=len(table),
-        fingerprint=_fingerprint(table),
+def _record(
+    store: Store, name: str, request: _Request, table: pd.DataFrame, newest: VersionRecord | None
+) -> VersionRecord:
+    source = str(request.found.source)
+    action: Action = "import" if newest is None else "mirror" if request.mirror else "add"
+    verb = {"import": "imported", "mirror": "mirrored", "add": "added to"}[action]
+    return next_record(
+        store,
+        name,
+        table,
+        action=action,
+        reason=f"{verb} from {source}",
+        author=request.author,
+        parent=newest.number if newest else None,
+        given_split=bool(request.found.splits) or bool(newest and newest.given_split),
+        source=source,
         listing=request.listing,
-        source=str(request.found.source),
-        reason=f"{verb} from {request.found.source}",
-        given_split=given,
-        created_at=now(),
     )
-
-
-def _fingerprint(table: pd.DataFrame) -> str:
-    digest = hashlib.sha256()
-    columns = table[["image_id", "label", "split", "group", "attributes"]]
-    for row in sorted(
-        tuple("" if pd.isna(cell) else str(cell) for cell in row) for row in columns.itertuples(index=False)
-    ):
-        digest.update(("\0".join(row) + "\n").encode())
-    return digest.hexdigest()
-
-
-def _publish(store: Store, record: VersionRecord, table: pd.DataFrame, report: ImportReport) -> None:
-    """Make a version visible: its files by one rename, then its record."""
-    folder = store.dataset_folder(record.dataset)
-    final = folder / str(record.number)
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for abandoned in (*folder.glob(".new-*"), final):  # from an attempt that was killed: it has no record
-            shutil.rmtree(abandoned, ignore_errors=True)
-        temporary = folder / f".new-{secrets.token_hex(4)}"
-        try:
-            write_table(temporary / IMAGES_FILE, table)
-            write_json(temporary / REPORT_FILE, report.to_dict())
-            temporary.rename(final)
-            flush_to_disk(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    store.datasets.add_version(record)

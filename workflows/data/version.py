@@ -18,6 +18,22 @@ from workflows.store.store import Store
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+Action = Literal[
+    "import",
+    "add",
+    "mirror",
+    "relabel",
+    "remove",
+    "rename-class",
+    "merge-classes",
+    "move",
+    "split",
+    "fix",
+    "undo",
+]
+"""What makes a version; the first three take images in, the others change what is there."""
+IMPORTS: tuple[Action, ...] = ("import", "add", "mirror")
+
 IMAGES_FILE = "images.parquet"
 REPORT_FILE = "import.json"
 
@@ -25,6 +41,7 @@ REPORT_FILE = "import.json"
 #   path         in its source, with `/`
 #   width, height  pixels, upright
 #   mode, format, orientation  as stored in the file
+#   label, split null = the image has none yet
 #   group        images of one group are never on two sides; null = none
 #   source       folder that the image was imported from
 #   attributes   further columns of the label file, as JSON
@@ -57,8 +74,11 @@ class DatasetVersion:
         fingerprint: SHA-256 over all records; equal fingerprints mean equal content.
         source: folder that the newest images came from.
         reason: why this version was made, in words.
-        folder: holds `images.parquet` and `import.json`.
+        folder: holds `images.parquet`, and `import.json` if an import made this version.
         given_split: whether the split came with the images.
+        author: who made it; empty if that was not recorded.
+        action: what made it: one of :data:`Action`.
+        parent: number of the version that it was made from; None for the first.
     """
 
     name: str
@@ -71,14 +91,28 @@ class DatasetVersion:
     reason: str
     folder: Path
     given_split: bool
+    author: str = ""
+    action: str = "import"
+    parent: int | None = None
 
     def table(self) -> pd.DataFrame:
         """Return one row for each image, sorted by path; the columns are :data:`COLUMNS`.
+
+        `label` and `split` are null where an image has none yet.
 
         Raises:
             StorageError: the file is missing or damaged.
         """
         return read_table(self.folder / IMAGES_FILE)
+
+    def labelled(self) -> pd.DataFrame:
+        """Return the rows of :meth:`table` that training may use: with a label and a split.
+
+        Raises:
+            StorageError: the file is missing or damaged.
+        """
+        table = self.table()
+        return table[table["label"].notna() & table["split"].notna()].reset_index(drop=True)
 
     def split_counts(self) -> pd.DataFrame:
         """Return the number of images, classes (rows, in order) by splits (columns train, val, test)."""
@@ -103,6 +137,9 @@ def version_of(store: Store, record: VersionRecord) -> DatasetVersion:
         reason=record.reason,
         folder=store.dataset_folder(record.dataset) / str(record.number),
         given_split=record.given_split,
+        author=record.author,
+        action=record.action,
+        parent=record.parent,
     )
 
 
@@ -120,6 +157,11 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
     folded = tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part.casefold()) for part in parts)
     return (*folded, (-1, 0, name))  # the name itself decides between `Dog` and `dog`, `1` and `01`
+
+
+def classes_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return the classes of a version's table, in the order that fixes their indices."""
+    return in_natural_order(set(table["label"].dropna()))
 
 
 def in_natural_order(names: set[str]) -> tuple[str, ...]:

@@ -28,6 +28,10 @@ class VersionRecord:
     Attributes:
         fingerprint: SHA-256 over all records of the version; equal fingerprints mean equal content.
         listing: SHA-256 over the names, sizes and times of the source files; cheap to compare.
+        reason: why it was made, in words.
+        author: who made it; empty for versions older than this column.
+        action: what made it, e.g. `import` or `relabel`.
+        parent: number of the version that it was made from; None for the first.
     """
 
     dataset: str
@@ -40,6 +44,9 @@ class VersionRecord:
     reason: str
     given_split: bool
     created_at: datetime
+    author: str = ""
+    action: str = "import"
+    parent: int | None = None
 
 
 class DatasetRecords:

@@ -19,9 +19,10 @@ from workflows import environment
 from workflows.store.blobs import Blobs
 from workflows.store.database import Database
 from workflows.store.datasets import DatasetRecords
+from workflows.store.reviews import ReviewRecords
 from workflows.store.runs import RunRecord, RunRecords
 
-__all__ = ["Blobs", "DatasetRecords", "RunRecord", "RunRecords", "Store"]
+__all__ = ["Blobs", "DatasetRecords", "ReviewRecords", "RunRecord", "RunRecords", "Store"]
 
 
 class Store:
@@ -39,6 +40,7 @@ class Store:
         self.home = home.expanduser().resolve() if home is not None else environment.home()
         self.database = Database(self.home)
         self.datasets = DatasetRecords(self.database)
+        self.reviews = ReviewRecords(self.database)
         self.runs = RunRecords(self.database, self.home / "runs")
         self.blobs = Blobs(self.home / "blobs")
 

@@ -79,7 +79,20 @@ versions = Table(
     Column("reason", Text, nullable=False),
     Column("given_split", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("author", String(120), nullable=False, server_default=""),
+    Column("action", String(32), nullable=False, server_default="import"),
+    Column("parent", Integer),
     UniqueConstraint("dataset", "number"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("dataset", String(80), ForeignKey("datasets.name"), primary_key=True),
+    Column("image_id", String(32), primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("done_at", UtcDateTime),
 )
 
 runs = Table(

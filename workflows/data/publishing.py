@@ -1,0 +1,211 @@
+"""Making a version visible: its files by one rename, then its record.
+
+A process that is killed in between leaves a folder without a record, which nobody looks at and the next
+attempt removes. Whoever publishes holds the data set's lock from before it reads the version it builds on.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import pandas as pd
+
+from workflows.data.reports import ImportReport
+from workflows.data.version import (
+    COLUMNS,
+    IMAGES_FILE,
+    IMPORTS,
+    REPORT_FILE,
+    Action,
+    DatasetVersion,
+    classes_of,
+    version_of,
+)
+from workflows.errors import DatasetError
+from workflows.store.datasets import VersionRecord
+from workflows.store.files import flush_to_disk, storage_errors, write_json, write_table
+from workflows.store.locks import hold
+from workflows.store.names import printable
+from workflows.store.store import Store
+from workflows.store.tables import now
+
+AUTHOR_VARIABLE = "FIELDGUIDE_USER"
+MAX_AUTHOR = 120
+
+
+def resolve_author(author: str | None = None) -> str:
+    """Return who makes a version: `author`, else `$FIELDGUIDE_USER`, else the user of the operating system."""
+    name = author or os.environ.get(AUTHOR_VARIABLE) or _system_user()
+    return "".join(letter for letter in printable(name) if letter.isprintable()).strip()[:MAX_AUTHOR]
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+def _tell_nobody(_text: str) -> None:
+    pass
+
+
+@contextmanager
+def locked(store: Store, name: str, waiting: Callable[[str], None] = _tell_nobody) -> Iterator[None]:
+    """Hold the lock of a data set: only one process at a time makes a version of it.
+
+    Args:
+        waiting: told once for whom this waits, if it must.
+    """
+    with hold(store.locks_folder / f"dataset-{name}.lock", waiting=waiting):
+        yield
+
+
+def publish(
+    store: Store,
+    name: str,
+    table: pd.DataFrame,
+    *,
+    action: Action,
+    reason: str,
+    author: str | None = None,
+    parent: int | None,
+    given_split: bool,
+    source: str,
+    listing: str,
+    report: ImportReport | None = None,
+) -> DatasetVersion:
+    """Make `table` the next version of a data set; the caller holds the lock (see :func:`locked`).
+
+    Args:
+        table: one row for each image, with :data:`~workflows.data.version.COLUMNS`.
+        action: what made the version.
+        reason: why, in words.
+        author: who; see :func:`resolve_author`.
+        parent: number of the version that it was made from, which must be the newest; None for the first.
+        given_split: whether the split came with the images.
+        source: folder or archive that the newest images came from.
+        listing: what :func:`~workflows.data.sources.scan` said of the source; equal listings need no new look.
+        report: what an import did, written beside the table.
+
+    Raises:
+        DatasetError: `parent` is not the newest version.
+        StorageError: the disk is full, read-only or refuses; no version is made.
+    """
+    record = next_record(
+        store,
+        name,
+        table,
+        action=action,
+        reason=reason,
+        author=author,
+        parent=parent,
+        given_split=given_split,
+        source=source,
+        listing=listing,
+    )
+    return publish_record(store, record, table, report)
+
+
+def next_record(
+    store: Store,
+    name: str,
+    table: pd.DataFrame,
+    *,
+    action: Action,
+    reason: str,
+    author: str | None = None,
+    parent: int | None,
+    given_split: bool,
+    source: str,
+    listing: str,
+) -> VersionRecord:
+    """Return the record of a version that is not published yet; see :func:`publish`.
+
+    Raises:
+        DatasetError: `parent` is not the newest version.
+    """
+    records = store.datasets.versions(name)
+    newest = records[-1].number if records else None
+    if parent != newest:
+        raise DatasetError(
+            f"Data set {name!r} has changed meanwhile: its newest version is {newest}, not {parent}.",
+            "Look at the newest version, then do it again.",
+        )
+    return VersionRecord(
+        dataset=name,
+        number=(newest or 0) + 1,
+        classes=classes_of(table),
+        images=len(table),
+        fingerprint=fingerprint_of(table),
+        listing=listing,
+        source=source,
+        reason=reason,
+        given_split=given_split,
+        created_at=now(),
+        author=resolve_author(author),
+        action=action,
+        parent=parent,
+    )
+
+
+def publish_record(
+    store: Store,
+    record: VersionRecord,
+    table: pd.DataFrame,
+    report: ImportReport | None = None,
+    extra: Mapping[str, pd.DataFrame] | None = None,
+) -> DatasetVersion:
+    """Write a version's files, then its record; see :func:`publish`.
+
+    Args:
+        extra: further tables by their file names, e.g. the measures.
+    """
+    folder = store.dataset_folder(record.dataset)
+    final = folder / str(record.number)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for abandoned in (*folder.glob(".new-*"), final):  # from an attempt that was killed: it has no record
+            shutil.rmtree(abandoned, ignore_errors=True)
+        temporary = folder / f".new-{secrets.token_hex(4)}"
+        try:
+            write_table(temporary / IMAGES_FILE, in_order(table))
+            for name, further in (extra or {}).items():
+                write_table(temporary / name, further)
+            if report is not None:
+                write_json(temporary / REPORT_FILE, report.to_dict())
+            temporary.rename(final)
+            flush_to_disk(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    store.datasets.add_version(record)
+    return version_of(store, record)
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a version's table as it is stored: all columns, text as text, sorted by path."""
+    # `str` for what is compared often: there, null is not equal to anything, instead of unknown
+    texts = {"label": "str", "split": "str", "group": "string", "phash": "string"}
+    return table[list(COLUMNS)].astype(texts).sort_values(["path", "source", "image_id"], ignore_index=True)
+
+
+def fingerprint_of(table: pd.DataFrame) -> str:
+    """Return the SHA-256 over what makes a version: its images, labels, splits, groups and attributes."""
+    digest = hashlib.sha256()
+    columns = table[["image_id", "label", "split", "group", "attributes"]]
+    for row in sorted(
+        tuple("" if pd.isna(cell) else str(cell) for cell in row) for row in columns.itertuples(index=False)
+    ):
+        digest.update(("\0".join(row) + "\n").encode())
+    return digest.hexdigest()
+
+
+def is_import(action: str) -> bool:
+    """Return whether versions of this kind take images in from a source."""
+    return action in IMPORTS
