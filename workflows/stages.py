@@ -43,15 +43,15 @@ def take_dataset(context: RunContext) -> dict[str, Any]:
 
 
 def dataset_inputs(context: RunContext) -> dict[str, Any] | None:
-    """Return what an import depends on: the folder as it is now, and what the store already has of it."""
+    """Return what an import depends on: the source as it is now, and what the store already has of it."""
     from workflows.data.catalog import list_datasets
-    from workflows.data.sources import scan
+    from workflows.data.sources import listing_of
 
     request = context.request
     if request.source is None:
         return None  # looking a version up costs nothing
     source = Path(request.source).expanduser().resolve()
-    listing = scan(source, Path(request.labels) if request.labels else None).fingerprint
+    listing = listing_of(source, Path(request.labels) if request.labels else None)
     known = [[v.name, v.number, v.fingerprint] for v in list_datasets(context.store) if v.source == str(source)]
     asked = request.model_dump(mode="json", include={"labels", "split", "group_by"})
     return {"source": str(source), "listing": listing, "known": known, "asked": asked}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -17,10 +18,11 @@ from workflows.data.folders import FoundFile, Listing, list_folder
 from workflows.data.label_files import SPLIT_NAMES, LabelFile, LabelRow, read_labels
 from workflows.data.version import Split
 from workflows.errors import SourceError
+from workflows.progress import Progress, silent
 from workflows.store.files import sha256_of
 from workflows.store.names import counted
 
-Layout = Literal["class-folders", "split-folders", "labels-csv"]
+Layout = Literal["class-folders", "split-folders", "labels-csv", "unlabelled"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,14 @@ class SourceEntry:
     Attributes:
         path: the file.
         relative: its place in the source, with `/`, in Unicode's composed form.
+        label: its class; None if it has none (yet).
         split: the split that came with it, if any.
         attributes: further columns of the label file.
     """
 
     path: Path
     relative: str
-    label: str
+    label: str | None
     split: Split | None
     attributes: dict[str, str]
     size: int
@@ -67,12 +70,60 @@ class Scan:
     @property
     def classes(self) -> set[str]:
         """All labels."""
-        return {entry.label for entry in self.entries}
+        return {entry.label for entry in self.entries if entry.label is not None}
 
     @property
     def splits(self) -> set[Split]:
         """All splits that came with the images."""
         return {entry.split for entry in self.entries if entry.split}
+
+
+@contextmanager
+def open_source(
+    source: Path,
+    labels: Path | None = None,
+    *,
+    workspace: Path,
+    encoding: str | None = None,
+    unlabelled: bool = False,
+    progress: Progress = silent,
+) -> Iterator[Scan]:
+    """Understand a source and make its images readable as files for as long as the context lasts.
+
+    Args:
+        source: a folder.
+        labels: see :func:`scan`.
+        workspace: a folder for what has to be unpacked.
+        encoding: of the label file; default UTF-8.
+        unlabelled: take every image, without a label and without a split.
+        progress: told how much is unpacked, as stage `unpack`.
+
+    Raises:
+        SourceError: see :func:`scan`.
+    """
+    yield _unlabelled(source) if unlabelled else scan(source, labels)
+
+
+def listing_of(
+    source: Path, labels: Path | None = None, *, encoding: str | None = None, unlabelled: bool = False
+) -> str:
+    """Return the fingerprint that :func:`open_source` would find, without unpacking anything.
+
+    Raises:
+        SourceError: see :func:`scan`.
+    """
+    return (_unlabelled(source) if unlabelled else scan(source, labels)).fingerprint
+
+
+def _unlabelled(source: Path) -> Scan:
+    source = source.expanduser().absolute()
+    listing = list_folder(source)
+    entries = [SourceEntry(f.path, f.relative, None, None, {}, f.size, f.mtime_ns) for f in listing.files]
+    found = Scan(source, "unlabelled", entries, sorted(listing.ignored))
+    if not entries:
+        raise SourceError(f"There are no images in {source}.", "Check the path.")
+    found.fingerprint = _fingerprint(found, None)
+    return found
 
 
 def scan(source: Path, labels: Path | None = None) -> Scan:
@@ -162,7 +213,7 @@ def _folders_below(listing: Listing, below: str) -> set[str]:
 
 
 def _refuse_empty_classes(folders: Iterable[str], entries: list[SourceEntry], source: Path) -> None:
-    empty = set(folders) - {entry.label for entry in entries}
+    empty = set(folders) - {entry.label for entry in entries if entry.label is not None}
     if empty and entries:
         raise SourceError(
             f"{_named(empty)} holds no images (in {source}).",
@@ -269,7 +320,7 @@ def _fingerprint(found: Scan, labels: Path | None) -> str:
     if labels is not None:
         digest.update(sha256_of(labels).encode())
     for entry in found.entries:
-        line = (entry.relative, str(entry.size), str(entry.mtime_ns), entry.label, entry.split or "")
+        line = (entry.relative, str(entry.size), str(entry.mtime_ns), entry.label or "", entry.split or "")
         digest.update(("\0".join(line) + "\n").encode())
     return digest.hexdigest()
 
