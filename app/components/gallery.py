@@ -1,0 +1,139 @@
+"""Pictures in a grid, to look at and to choose from.
+
+Everything typed by people reaches the page as text, never as HTML: the browser side only sets `textContent`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+Tone = Literal["", "good", "bad", "warn"]
+Select = Literal["none", "one", "many"]
+
+_HERE = Path(__file__).parent
+_HTML = '<div class="grid" role="group"></div>\n'
+_component = st.components.v2.component(
+    "fieldguide.gallery",
+    html=_HTML,
+    css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
+    js=(_HERE / "gallery.js").read_text(encoding="utf-8"),
+)
+
+# A grey square with a slash, for pictures that can't be read.
+_MISSING = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8" fill="#8884"/>'
+    b'<path d="M2 6L6 2" stroke="#888" stroke-width=".4"/></svg>'
+)
+_KINDS = ((b"\x89PNG", "image/png"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a gallery.
+
+    Attributes:
+        key: identifies the tile in what `gallery` returns.
+        image: a small picture (JPEG, PNG, WebP or GIF), as a file or as bytes; None shows that it is missing.
+        caption: first line below, and the picture's description for those who can't see it.
+        detail: second line.
+        tone: marks the tile as good (✓), bad (✗) or doubtful (!).
+        second_image: shown beside the first, e.g. its heat-map.
+    """
+
+    key: str
+    image: Path | bytes | None
+    caption: str
+    detail: str = ""
+    tone: Tone = ""
+    second_image: Path | bytes | None = None
+
+
+def gallery(tiles: Sequence[Tile], *, key: str, columns: int = 6, select: Select = "one") -> list[str]:
+    """Show tiles and return the keys of those that are chosen, in the order of the tiles.
+
+    Args:
+        tiles: one page of them: dozens, not thousands.
+        key: of the widget; a choice is kept for as long as a gallery with this key is shown.
+        columns: tiles side by side.
+        select: whether none, one or many can be chosen.
+
+    Returns:
+        Chosen keys among `tiles`. What was chosen on another page counts again when that page is shown.
+    """
+    widget = _widget_key(key)
+    state = st.session_state.get(widget) or {}
+    data = {
+        "tiles": [_document(tile) for tile in tiles],
+        "columns": columns,
+        "select": select,
+        "selected": list(state.get("selected") or []),
+    }
+    result = _component(key=widget, data=data, default={"selected": []}, on_selected_change=_nothing)
+    chosen = set(result.get("selected") or []) if select != "none" else set()
+    return [tile.key for tile in tiles if tile.key in chosen]
+
+
+def clear_selection(key: str) -> None:
+    """Let nothing be chosen in the gallery with this key, from the next run of the page on."""
+    rounds = f"{key}-round"
+    st.session_state[rounds] = int(st.session_state.get(rounds, 0)) + 1
+
+
+def pager(total: int, page_size: int, key: str) -> slice:
+    """Show which page of `total` items is seen, with ways to the others; return which items to show.
+
+    Nothing is drawn where one page holds all.
+    """
+    pages = max(1, -(-total // page_size))
+    place = min(int(st.session_state.get(key, 1)), pages)
+    if st.session_state.get(key, place) != place:
+        st.session_state[key] = place  # there were more pages a moment ago
+    if pages > 1:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            place = st.pagination(pages, key=key)
+            st.caption(f"{(place - 1) * page_size + 1:,} to {min(place * page_size, total):,} of {total:,}")
+    return slice((place - 1) * page_size, min(place * page_size, total))
+
+
+def _nothing() -> None:
+    """A state of a component needs a callback to exist."""
+
+
+def _widget_key(key: str) -> str:
+    return f"{key}-{st.session_state.get(f'{key}-round', 0)}"
+
+
+def _document(tile: Tile) -> dict[str, Any]:
+    images = [_source(tile.image)]
+    if tile.second_image is not None:
+        images.append(_source(tile.second_image))
+    return {"key": tile.key, "images": images, "caption": tile.caption, "detail": tile.detail, "tone": tile.tone}
+
+
+def _source(image: Path | bytes | None) -> str:
+    """Return a picture as a data URI."""
+    if image is None:
+        return _as_uri(_MISSING, "image/svg+xml")
+    if isinstance(image, bytes):
+        return _as_uri(image)
+    try:
+        return _file_uri(image, image.stat().st_mtime_ns)
+    except OSError:  # deleted in between: a hole in the gallery is better than no page
+        return _as_uri(_MISSING, "image/svg+xml")
+
+
+@lru_cache(maxsize=2048)  # of some 10 KB each
+def _file_uri(path: Path, changed: int) -> str:
+    return _as_uri(path.read_bytes())
+
+
+def _as_uri(content: bytes, kind: str = "") -> str:
+    kind = kind or next((name for start, name in _KINDS if content.startswith(start)), "image/jpeg")
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
