@@ -13,6 +13,7 @@
     │   └── RunCancelled            somebody asked for the run to stop
     ├── TrainingError               training can't go on (loss not finite, out of memory)
     ├── ImageError                  one image can't be read
+    ├── DownloadError               a file can't be had from the network, or is another one than expected
     └── StorageError                the disk is full, read-only or damaged
 
 Anything else that escapes is a bug in Fieldguide, and is shown with its traceback.
@@ -81,6 +82,10 @@ class TrainingError(FieldguideError):
 
 class ImageError(FieldguideError):
     """One image can't be read."""
+
+
+class DownloadError(FieldguideError):
+    """A file can't be had from the network, or is another one than expected."""
 
 
 class StorageError(FieldguideError):
