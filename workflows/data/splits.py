@@ -38,7 +38,7 @@ class _Unit:
 
 
 def assign_splits(
-    images: pd.DataFrame, ratios: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0
+    images: pd.DataFrame, ratios: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0, *, patient: bool = False
 ) -> list[Split | None]:
     """Return the split of each image.
 
@@ -47,26 +47,32 @@ def assign_splits(
             are kept).
         ratios: shares of train, val and test; scaled to add up to 1.
         seed: decides which units go where.
+        patient: images of a class with too few units get no split yet, instead of refusing (while somebody
+            is labelling, every class is small at first).
 
     Returns:
         One split for each row. None stands for an image that can't be placed: what binds it to others binds
         it to images that are on different sides already.
 
     Raises:
-        DatasetError: a class has too few units for the splits asked for.
+        DatasetError: a class has too few units for the splits asked for, and `patient` is False.
         UsageError: the ratios make no sense.
     """
     shares = check_ratios(ratios)
     labels = [str(label) for label in images["label"]]
     splits: list[Split | None] = [split if split in SPLITS else None for split in images["split"]]
     units = _bind(images["sha256"], images["group"], labels, splits)
-    _check_enough(units, labels, shares)
+    small = _too_small(units, labels, shares)
+    if patient:
+        units = [unit for unit in units if unit.previous or not small.keys() & unit.fresh.keys()]
+    elif small:
+        raise _too_few(small, Counter(labels), shares)
     counts: Counts = defaultdict(Counter)
     for label, split in zip(labels, splits, strict=True):
         if split is not None:
             counts[label][split] += 1
     _follow(units, splits, counts)
-    for unit, side in _place([unit for unit in units if not unit.previous], counts, shares, seed):
+    for unit, side in _place([unit for unit in units if not unit.previous], counts, shares, seed, patient):
         for row in unit.rows:
             splits[row] = side
     return splits
@@ -142,20 +148,19 @@ class _Tokens:
         self._parent[high] = low
 
 
-def _check_enough(units: Sequence[_Unit], labels: Sequence[str], shares: Shares) -> None:
-    images = Counter(labels)
-    of_label: Counter[str] = Counter()
+def _too_small(units: Sequence[_Unit], labels: Sequence[str], shares: Shares) -> Counter[str]:
+    """Return the classes with fewer units than there are splits, with their number of units."""
+    units_of: Counter[str] = Counter()
     for unit in units:
-        of_label.update({labels[row] for row in unit.rows})
-    small = sorted(
-        (label for label in images if of_label[label] < len(shares)), key=lambda label: (images[label], label)
-    )
-    if not small:
-        return
-    label = small[0]
-    apart = "" if of_label[label] == images[label] else f" in {of_label[label]} groups (or sets of duplicates)"
+        units_of.update({labels[row] for row in unit.rows})
+    return Counter({label: number for label, number in units_of.items() if number < len(shares)})
+
+
+def _too_few(small: Counter[str], images: Counter[str], shares: Shares) -> DatasetError:
+    label = min(small, key=lambda each: (images[each], each))
+    apart = "" if small[label] == images[label] else f" in {small[label]} groups (or sets of duplicates)"
     others = f" So have {len(small) - 1} other classes." if len(small) > 1 else ""
-    raise DatasetError(
+    return DatasetError(
         f"Class {label!r} has too few images for a split into {', '.join(shares)}: {images[label]}{apart}.{others}",
         f"Each class needs at least {len(shares)} images that may be separated, better 10 or more: add images, "
         "remove the class, or ask for no test split (--split 80/20/0).",
@@ -174,7 +179,9 @@ def _follow(units: Sequence[_Unit], splits: list[Split | None], counts: Counts) 
             splits[row] = side
 
 
-def _place(units: Sequence[_Unit], counts: Counts, shares: Shares, seed: int) -> list[tuple[_Unit, Split]]:
+def _place(
+    units: Sequence[_Unit], counts: Counts, shares: Shares, seed: int, patient: bool
+) -> list[tuple[_Unit, Split]]:
     """Return a side for each unit that has none: where the quotas of its classes are missed most.
 
     Where few groups join many classes, the best order can leave a class without a split that another order
@@ -185,7 +192,7 @@ def _place(units: Sequence[_Unit], counts: Counts, shares: Shares, seed: int) ->
         placed, reached = _place_in_order(_ordered(units, seed, attempt), counts, shares)
         fresh = sorted(label for label in reached if not counts.get(label))
         missing = [(label, side) for label in fresh for side in shares if not reached[label][side]]
-        if not missing:
+        if patient or not missing:
             return placed
     label, side = missing[0]
     raise DatasetError(
