@@ -1,0 +1,59 @@
+"""The one way from the pages to the store, the flows and the inference server.
+
+`client()` gives this process's :class:`Client`. Each of its parts is one class in one module of this package,
+made from the store at its first use, so that a page pays only for what it asks. No Streamlit in here: the same
+client serves tests and programs.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflows.store.store import Store
+
+if TYPE_CHECKING:
+    from app.client.runs import Runs
+    from app.client.studio import Studio
+
+__all__ = ["Client", "client"]
+
+
+class Client:
+    """What pages may ask and order. Safe to use from many sessions (threads) at once."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        """Open the store in `home`, by default the state folder of this machine."""
+        self.store = Store(home)
+
+    # A part is added like these: a cached property that imports its module and makes its class from the store.
+
+    @cached_property
+    def studio(self) -> Studio:
+        """What runs behind the studio; starting, stopping and resuming trainings."""
+        from app.client.studio import Studio
+
+        return Studio(self.store)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """What was trained: states, metrics, curves."""
+        from app.client.runs import Runs
+
+        return Runs(self.store)
+
+
+_making = threading.Lock()
+
+
+def client() -> Client:
+    """Return this process's client."""
+    with _making:
+        return _only()
+
+
+@cache
+def _only() -> Client:
+    return Client()

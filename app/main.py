@@ -1,0 +1,72 @@
+"""The studio's entry: `streamlit run app/main.py`, as `fieldguide up` starts it. Settings, door, navigation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import workflows  # noqa: F401 - first: it sets the switches that Streamlit reads when it is imported
+
+import streamlit as st  # isort: skip
+
+from app.client import client  # isort: skip
+from app.components.door import let_in  # isort: skip
+
+VIEWS = Path(__file__).resolve().parent / "views"
+
+
+@dataclass(frozen=True)
+class View:
+    """A page of the studio; it is offered once its file exists."""
+
+    name: str
+    title: str
+    icon: str
+
+
+SECTIONS: dict[str, tuple[View, ...]] = {
+    "": (View("home", "Home", "home"),),
+    "Photos": (
+        View("data", "Data", "photo_library"),
+        View("annotate", "Annotate", "label"),
+    ),
+    "Training": (
+        View("workflow", "Workflow", "account_tree"),
+        View("run", "Run", "show_chart"),
+        View("evaluation", "Evaluation", "grid_on"),
+        View("explain", "Explain", "center_focus_strong"),
+        View("compare", "Compare", "compare_arrows"),
+    ),
+    "In use": (
+        View("predict", "Predict", "image_search"),
+        View("models", "Models", "inventory_2"),
+        View("schedules", "Schedules", "schedule"),
+        View("tuning", "Tuning", "tune"),
+    ),
+}
+
+
+def main() -> None:
+    """Draw the page that the address asks for."""
+    st.set_page_config(page_title="Fieldguide", page_icon=":material/eco:", layout="wide")
+    if not let_in(client().store.home):
+        return
+    pages = {title: [_page(view) for view in views if _exists(view)] for title, views in SECTIONS.items()}
+    st.navigation({title: found for title, found in pages.items() if found}).run()
+
+
+def _exists(view: View) -> bool:
+    return (VIEWS / f"{view.name}.py").is_file()
+
+
+def _page(view: View) -> st.Page:
+    return st.Page(
+        f"views/{view.name}.py",  # from the folder of this file
+        title=view.title,
+        icon=f":material/{view.icon}:",
+        url_path=view.name,
+        default=view.name == "home",
+    )
+
+
+main()
