@@ -114,7 +114,7 @@ def test_what_was_verified_is_not_decoded_again(
     assert end(start(lambda: import_and_die(source, "merge"))) == -signal.SIGKILL
     with (store.home / "cache" / "imports" / "set.jsonl").open("a") as journal:
         journal.write('{"sha256": "half a li')
-    monkeypatch.setattr("workflows.data.verification.inspect_image", lambda _: pytest.fail("decoded again"))
+    monkeypatch.setattr("workflows.data.verification.decode", lambda _: pytest.fail("decoded again"))
     assert add_dataset(store, "set", source).version.images == 60
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflows.data.facts import FACTS_FILE, kept_measures, next_measures
 from workflows.data.grouping import groups_of
 from workflows.data.merging import merge, place, remarks
 from workflows.data.publishing import in_order, locked, next_record, publish_record
@@ -180,7 +181,8 @@ def _import(store: Store, name: str, request: _Request, progress: Progress, thre
     earlier = version_of(store, newest).table() if newest else None
     if newest and earlier is not None and _same_listing(newest, earlier, request):
         return load_report(version_of(store, newest))
-    with Journal(store.cache_folder / "imports" / f"{name}.jsonl", known_images(earlier)) as journal:
+    measured = kept_measures(version_of(store, newest)) if newest else None
+    with Journal(store.cache_folder / "imports" / f"{name}.jsonl", known_images(earlier, measured)) as journal:
         images = verify_images(request.found.entries, store.blobs, journal, progress, threads)
     _refuse_unreadable(request.found, images)
     table, unplaced = place(
@@ -205,7 +207,9 @@ def _import(store: Store, name: str, request: _Request, progress: Progress, thre
         notes=request.found.notes + remarks(table, record.classes, request.found.splits),
     )
     if changed:
-        publish_record(store, record, table, report)
+        fresh = {image.sha256: image.measures for image in images if image.measures is not None}
+        facts = next_measures(table["sha256"], fresh, measured)
+        publish_record(store, record, table, report, {FACTS_FILE: facts})
     journal.forget()
     return report
 
@@ -251,7 +255,7 @@ def _rows(images: Sequence[VerifiedImage], request: _Request) -> pd.DataFrame:
             "group": group,
             "source": str(request.found.source),
             "attributes": json.dumps(image.entry.attributes, ensure_ascii=False, sort_keys=True),
-            "phash": None,
+            "phash": image.measures.phash if image.measures is not None else None,
         }
         for image, group in zip(images, request.groups, strict=True)
         if image.facts is not None

@@ -8,11 +8,13 @@ and because it costs a fraction of decoding. The two exceptions are the perceptu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import imagehash
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from workflows.data.images import DecodedImage, decode, read_file
@@ -120,6 +122,22 @@ def measure(decoded: DecodedImage, content: bytes) -> Measures:
         phash=phash,
         thumbnail=small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes().hex(),
     )
+
+
+def measures_table(measured: Mapping[str, Measures]) -> pd.DataFrame:
+    """Return measures as a table: one row for each SHA-256, sorted by it."""
+    rows = [{"sha256": sha256, **asdict(measures)} for sha256, measures in sorted(measured.items())]
+    frame = pd.DataFrame(rows, columns=["sha256", *(item.name for item in fields(Measures))])
+    texts = dict.fromkeys(("sha256", "camera", "phash", "thumbnail"), "string")
+    return frame.astype({**texts, "bytes": "int64", "trailing_bytes": "int64", "jpeg_quality": "Int16"})
+
+
+def measured_images(table: pd.DataFrame) -> Iterator[tuple[str, Measures]]:
+    """Yield the SHA-256 and the measures of each row of a table that :func:`measures_table` made."""
+    names = [item.name for item in fields(Measures)]
+    columns: Iterable[pd.Series] = (table[name].astype(object).where(table[name].notna(), None) for name in names)
+    for sha256, *values in zip(table["sha256"], *columns, strict=True):
+        yield sha256, Measures(*values)
 
 
 def jpeg_quality(luminance: tuple[int, ...]) -> int:

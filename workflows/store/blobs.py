@@ -35,21 +35,36 @@ class Blobs:
             raise StorageError(f"{sha256!r} is not a SHA-256.", "The record that names it is damaged.")
         return self._folder / sha256[:2] / sha256
 
-    def put(self, source: Path | bytes) -> str:
+    def put(self, source: Path | bytes, unsettled: set[Path] | None = None) -> str:
         """Keep a copy of a file or of bytes, and return its SHA-256.
 
         Always a copy, never a link: whatever happens to the original later, what we keep can't change.
 
+        Args:
+            unsettled: collects the folder of the copy, instead of flushing its names at once. The copy survives
+                a power cut only after :meth:`settle`. Flushing many names together costs about as much as one.
+
         Raises:
             StorageError: the disk is full, read-only or refuses.
         """
-        if isinstance(source, bytes):
-            sha256 = hashlib.sha256(source).hexdigest()
-            if not self.path(sha256).exists():
-                self._keep(source, sha256)
-            return sha256
-        known = sha256_of(source)
-        return known if self.path(known).exists() else self._keep(source, None)
+        sha256 = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256_of(source)
+        if not self.path(sha256).exists():
+            sha256 = self._keep(source, sha256 if isinstance(source, bytes) else None)
+            if unsettled is None:
+                self.settle({self.path(sha256).parent})
+        if unsettled is not None:  # also of what was there: its name may be as new, and not flushed either
+            unsettled.add(self.path(sha256).parent)
+        return sha256
+
+    def settle(self, folders: set[Path]) -> None:
+        """Make the names in these folders of the store survive a power cut, and empty the set.
+
+        Raises:
+            StorageError: the disk reports an error.
+        """
+        with storage_errors(self._folder):
+            while folders:
+                flush_to_disk(folders.pop())
 
     def _keep(self, source: Path | bytes, sha256: str | None) -> str:
         temporary = self._incoming / secrets.token_hex(12)
@@ -68,7 +83,6 @@ class Blobs:
                     final.parent.mkdir(exist_ok=True)
                     flush_to_disk(self._folder)
                 temporary.replace(final)
-                flush_to_disk(final.parent)
             finally:
                 temporary.unlink(missing_ok=True)
         return final.name

@@ -1,0 +1,80 @@
+"""The measured facts of a version's images, kept beside it as `facts.parquet`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from workflows.data.measures import Measures, measure_file, measured_images, measures_table
+from workflows.data.verification import cores, in_order
+from workflows.data.version import DatasetVersion
+from workflows.errors import ImageError, StorageError
+from workflows.progress import Progress, silent
+from workflows.store.blobs import Blobs
+from workflows.store.files import read_table, write_table
+
+FACTS_FILE = "facts.parquet"
+_REPORT_EVERY = 50
+
+
+def version_measures(version: DatasetVersion, blobs: Blobs, progress: Progress = silent) -> pd.DataFrame:
+    """Return one row for each image content of a version: `sha256` and the fields of :class:`Measures`.
+
+    What is missing (the version was made by an older programme) is measured now, and kept.
+
+    Args:
+        progress: told how many images are measured, as stage `measure`, if any must be.
+
+    Raises:
+        StorageError: a stored image is missing or damaged, or the disk is full.
+    """
+    known = kept_measures(version)
+    missing = sorted(set(version.table()["sha256"]) - set(known["sha256"]))
+    if not missing:
+        return known
+    measured = {**dict(measured_images(known)), **_measured(missing, blobs, progress)}
+    table = measures_table(measured)
+    write_table(version.folder / FACTS_FILE, table)
+    return table
+
+
+def next_measures(contents: Iterable[str], fresh: Mapping[str, Measures], earlier: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the measures of a version that is being made.
+
+    Args:
+        contents: SHA-256 of its images. What is measured nowhere is left out; :func:`version_measures` finds it.
+        fresh: what an import has just measured.
+        earlier: the measures of the version before.
+    """
+    known = {**dict(measured_images(earlier)), **fresh} if earlier is not None else fresh
+    return measures_table({sha256: known[sha256] for sha256 in set(contents) if sha256 in known})
+
+
+def kept_measures(version: DatasetVersion) -> pd.DataFrame:
+    """Return the measures that are kept beside a version; no rows if there are none, or of another programme's kind."""
+    empty = measures_table({})
+    try:
+        table = read_table(version.folder / FACTS_FILE)
+    except StorageError:  # missing or damaged: it can be made again
+        return empty
+    return table[list(empty.columns)] if set(empty.columns) <= set(table.columns) else empty
+
+
+def _measured(contents: Iterable[str], blobs: Blobs, progress: Progress) -> dict[str, Measures]:
+    contents = list(contents)
+
+    def measure(sha256: str) -> Measures:
+        try:
+            return measure_file(blobs.path(sha256))
+        except ImageError as error:
+            raise StorageError(
+                f"A stored image can't be read: {error.message}.", "Find all damaged files: fieldguide doctor --verify"
+            ) from error
+
+    found: dict[str, Measures] = {}
+    for sha256, measures in zip(contents, in_order(measure, contents, cores()), strict=True):
+        found[sha256] = measures
+        if len(found) % _REPORT_EVERY == 0 or len(found) == len(contents):
+            progress("measure", len(found), len(contents))
+    return found
