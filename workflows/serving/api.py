@@ -1,0 +1,335 @@
+"""The routes of the inference server: HTTP in, JSON out.
+
+Multipart bodies are read here and not by FastAPI, because only so can the number of files be bounded before they are
+all received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import torch
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from workflows.errors import (
+    DatasetError,
+    DeviceError,
+    FieldguideError,
+    ImageError,
+    RunError,
+    StorageError,
+    UsageError,
+    WeightsError,
+)
+from workflows.serving.answers import (
+    ExplainAnswer,
+    Health,
+    ModelDetail,
+    ModelsAnswer,
+    NearestAnswer,
+    PredictAnswer,
+    Trouble,
+)
+from workflows.serving.batching import Busy
+from workflows.serving.describing import describe
+from workflows.serving.explaining import DEFAULT_METHODS, Wanted
+from workflows.serving.guard import Guard
+from workflows.serving.limits import Settings
+from workflows.serving.service import Photo, Service
+from workflows.serving.shelf import Resolve
+from workflows.store.store import Store
+
+STATUS: Mapping[type[FieldguideError], int] = {
+    Busy: 503,
+    RunError: 404,
+    DatasetError: 404,
+    UsageError: 400,
+    ImageError: 422,
+    DeviceError: 503,
+    WeightsError: 500,
+    StorageError: 507,
+}
+"""The HTTP status of our errors; of the nearest class in an error's ancestry."""
+
+SHA256 = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the image's content.")
+RunName = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="The model: a run's id, the beginning of one, or `latest`. Default: the server's own.",
+    ),
+]
+Top = Annotated[int, Query(ge=1, le=1000, description="How many of the likeliest classes to give.")]
+Count = Annotated[int, Query(ge=1, le=100, description="How many images.")]
+Methods = Annotated[
+    list[str],
+    Query(max_length=4, description="Heat-map method: eigen-cam, grad-cam, grad-cam++, layer-cam. Repeatable."),
+]
+Targets = Annotated[
+    list[str], Query(max_length=8, description="Class whose evidence to show; default the predicted one. Repeatable.")
+]
+LayerNumber = Annotated[int | None, Query(description="Layer to look at; `GET /models/{run}` lists them.")]
+TROUBLES: dict[int | str, dict[str, Any]] = {
+    400: {"model": Trouble, "description": "The request is wrong."},
+    404: {"model": Trouble, "description": "There is no such model."},
+    413: {"model": Trouble, "description": "Too large."},
+    422: {"model": Trouble, "description": "No file of the request can be read as an image."},
+    503: {"model": Trouble, "description": "Too much to do: try again after the seconds in `Retry-After`."},
+}
+
+
+class StoredImages(BaseModel):
+    """Images of the store to predict."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sha256: list[Annotated[str, SHA256]] = Field(min_length=1, max_length=64)
+
+
+class StoredImage(BaseModel):
+    """One image of the store."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sha256: str = SHA256
+
+
+def create_app(store: Store, settings: Settings, resolve: Resolve | None = None) -> Guard:
+    """Return the inference server as an ASGI application, guard included."""
+
+    @asynccontextmanager
+    async def serving(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = service = Service(store, settings, resolve)
+        try:
+            yield
+        finally:
+            service.close()
+
+    app = FastAPI(
+        title="Fieldguide inference server",
+        version=version("fieldguide"),
+        description="Classifies photos and explains the answers. Everything stays on this machine.",
+        lifespan=serving,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(public)
+    if settings.studio:
+        app.include_router(studio)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(describe(app.openapi(), bool(settings.token)))
+
+    return Guard(app, settings)
+
+
+public = APIRouter(responses=TROUBLES)
+studio = APIRouter(responses=TROUBLES, tags=["studio"])
+
+
+def _body(name: str, many: bool) -> dict[str, Any]:
+    """Describe a multipart body for the OpenAPI document."""
+    one = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
+    field = {"type": "array", "items": one} if many else one
+    schema = {"type": "object", "properties": {name: field}, "required": [name]}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@public.get("/health", response_model=Health, summary="Is the server well?")
+async def health(request: Request) -> Health:
+    """Also says what is loaded and how much has been done."""
+    service = _service(request)
+    batcher = service.batcher
+    return Health(
+        version=version("fieldguide"),
+        loaded=service.shelf.run_ids,
+        waiting=batcher.waiting,
+        images=batcher.images,
+        batches=batcher.batches,
+    )
+
+
+@public.get("/models", response_model=ModelsAnswer, summary="Which models can be asked?")
+async def models(request: Request) -> ModelsAnswer:
+    """All classifiers of this machine's store, newest first, and which one answers by default."""
+    return await _service(request).models()
+
+
+@public.get("/models/{run}", response_model=ModelDetail, summary="What can one model be asked?")
+async def model(request: Request, run: str) -> ModelDetail:
+    """Its classes, and the layers and methods of heat-maps. `default` is the server's own model."""
+    return await _service(request).model(None if run == "default" else run)
+
+
+@public.post(
+    "/predict",
+    response_model=PredictAnswer,
+    response_model_exclude_none=True,
+    openapi_extra=_body("files", many=True),
+    summary="What is on these photos?",
+)
+async def predict(request: Request, response: Response, run: RunName = None, top: Top = 5) -> Any:
+    """Send one photo or many as `files`. A file that can't be read has an `error` in its place; if that goes for all
+    of them, the status is 422.
+    """
+    async with _files(request, "files") as files:
+        answer = await _service(request).predict(run, files, top)
+    return _unless_all_failed(answer)
+
+
+@public.post(
+    "/explain", response_model=ExplainAnswer, openapi_extra=_body("file", many=False), summary="Why this answer?"
+)
+async def explain(
+    request: Request,
+    run: RunName = None,
+    method: Methods = [*DEFAULT_METHODS],  # noqa: B006 - FastAPI copies defaults
+    target: Targets = [],  # noqa: B006
+    layer: LayerNumber = None,
+    top: Top = 5,
+    overlays: Annotated[bool, Query(description="Also give each map drawn over the photo.")] = True,
+) -> ExplainAnswer:
+    """Send one photo as `file`. Answers with the scores, exactly the pixels that the network saw, and heat-maps."""
+    async with _files(request, "file") as files:
+        return await _service(request).explain(run, files[0], Wanted(method, target, layer, overlays, top))
+
+
+@public.post(
+    "/nearest",
+    response_model=NearestAnswer,
+    openapi_extra=_body("file", many=False),
+    summary="Which training images look like this to the network?",
+)
+async def nearest(request: Request, run: RunName = None, count: Count = 12) -> NearestAnswer:
+    """Send one photo as `file`. The first time for a model this takes a while: ask again while `state` is `building`."""
+    async with _files(request, "file") as files:
+        return await _service(request).nearest(run, files[0], count)
+
+
+@studio.post("/predict-stored", response_model=PredictAnswer, response_model_exclude_none=True)
+async def predict_stored(request: Request, images: StoredImages, run: RunName = None, top: Top = 5) -> Any:
+    """Predict images of the store."""
+    service = _service(request)
+    return _unless_all_failed(await service.predict(run, [service.stored(each) for each in images.sha256], top))
+
+
+@studio.post("/explain-stored", response_model=ExplainAnswer)
+async def explain_stored(
+    request: Request,
+    image: StoredImage,
+    run: RunName = None,
+    method: Methods = [*DEFAULT_METHODS],  # noqa: B006
+    target: Targets = [],  # noqa: B006
+    layer: LayerNumber = None,
+    top: Top = 5,
+    overlays: bool = False,
+) -> ExplainAnswer:
+    """Explain the answer for an image of the store."""
+    service = _service(request)
+    return await service.explain(run, service.stored(image.sha256), Wanted(method, target, layer, overlays, top))
+
+
+@studio.post("/nearest-stored", response_model=NearestAnswer)
+async def nearest_stored(request: Request, image: StoredImage, run: RunName = None, count: Count = 12) -> NearestAnswer:
+    """Find the training images that the network finds most like an image of the store."""
+    service = _service(request)
+    return await service.nearest(run, service.stored(image.sha256), count)
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+@asynccontextmanager
+async def _files(request: Request, field: str) -> AsyncIterator[list[Photo]]:
+    """Receive the files of a multipart body; those in memory or on disk are gone when the body ends.
+
+    Raises:
+        UsageError: there are none.
+        HTTPException: too many (400), too large (413), or no multipart body (400).
+    """
+    most = _service(request).limits.files if field == "files" else 1
+    async with AsyncExitStack() as stack:
+        form = await stack.enter_async_context(_form(request, most))
+        files = [item for item in form.getlist(field) if isinstance(item, UploadFile)]
+        if not files:
+            raise UsageError(
+                f"The request has no file named {field!r}.",
+                f"Send multipart/form-data, for example: curl -F {field}=@photo.jpg ADDRESS{request.url.path}",
+            )
+        yield [(file.filename or field, file.file.read) for file in files]
+
+
+def _form(request: Request, most: int) -> AbstractAsyncContextManager[FormData]:
+    return request.form(max_files=most, max_fields=8, max_part_size=4096)
+
+
+def _unless_all_failed(answer: PredictAnswer) -> Any:
+    first = answer.results[0]
+    if all(result.error for result in answer.results):
+        document = answer.model_dump(exclude_none=True)
+        return JSONResponse({"error": first.error, "hint": first.hint or "", **document}, 422)
+    return answer
+
+
+async def _known(_request: Request, error: Exception) -> Response:
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    message, hint = (error.message, error.hint) if isinstance(error, FieldguideError) else (str(error), "")
+    return _trouble(status, message, hint, {"Retry-After": "1"} if status == 503 else None)
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    known = {
+        404: ("There is no such page.", "`GET /docs` lists what there is."),
+        405: ("That method is not allowed.", ""),
+    }
+    message, hint = known.get(error.status_code, (str(error.detail), ""))
+    return _trouble(error.status_code, message, hint, error.headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    return _trouble(400, f"{place or 'The body'}: {first['msg']}.", "`GET /docs` lists what each request takes.")
+
+
+async def _out_of_memory(_request: Request, _error: Exception) -> Response:
+    return _trouble(
+        503,
+        "The device has no memory left for this.",
+        "Try again when the training on it is done, or start the server with --device cpu.",
+        {"Retry-After": "30"},
+    )
+
+
+async def _bug(_request: Request, _error: Exception) -> Response:
+    return _trouble(500, "The inference server failed.", "Its log says why. This is a bug: please report it.")
+
+
+def _trouble(status: int, error: str, hint: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": error, "hint": hint}, status, headers)
+
+
+_HANDLERS: dict[Any, Any] = {
+    FieldguideError: _known,
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    torch.OutOfMemoryError: _out_of_memory,
+    Exception: _bug,
+}

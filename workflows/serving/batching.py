@@ -1,0 +1,110 @@
+"""One network, many askers: photos that arrive together go through the network together.
+
+All of this runs in the event loop's thread, so it needs no locks; the network itself runs in one thread of its
+own, because two at once would only share the same cores (or fight for the GPU's memory).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+
+from workflows.errors import FieldguideError
+from workflows.serving.limits import Limits
+
+T = TypeVar("T")
+Compute = Callable[[np.ndarray], np.ndarray]
+
+
+class Busy(FieldguideError):  # noqa: N818 - a state, not a fault
+    """The server has as much to do as it can hold; the same request will be welcome in a moment."""
+
+
+class Batcher:
+    """The queue before the network."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._turn = asyncio.Lock()
+        self._open: dict[Hashable, _Batch] = {}
+        self.waiting = 0
+        """Photos admitted and not yet answered."""
+        self.batches = 0
+        """Batches that went through the network since the start."""
+        self.images = 0
+        """Photos that went through it."""
+
+    @contextmanager
+    def admit(self, images: int) -> Iterator[None]:
+        """Count `images` as being worked on for the body.
+
+        Raises:
+            Busy: too many are.
+        """
+        if self.waiting and self.waiting + images > self._limits.waiting_images:
+            raise Busy("The inference server has more photos waiting than it can hold.", "Try again in a moment.")
+        self.waiting += images
+        try:
+            yield
+        finally:
+            self.waiting -= images
+
+    async def ask(self, model: Hashable, squares: np.ndarray, compute: Compute) -> np.ndarray:
+        """Return `compute(squares)`, computed together with what others ask of the same `model` meanwhile.
+
+        Args:
+            model: equal for asks that may share a batch; then their squares have one size and one `compute`.
+            squares: uint8 [n, side, side, 3].
+            compute: turns squares into one row each; called in the network's thread.
+        """
+        batch = self._open.get(model)
+        if batch is None or batch.size + len(squares) > self._limits.batch:
+            batch = _Batch()
+            batch.rows = asyncio.ensure_future(self._run(model, batch, compute))
+            self._open[model] = batch
+        first = batch.add(squares)
+        # shielded: an asker who goes away must not take the others' answers along
+        rows = await asyncio.shield(batch.rows)
+        return rows[first : first + len(squares)]
+
+    async def _run(self, model: Hashable, batch: _Batch, compute: Compute) -> np.ndarray:
+        await asyncio.sleep(self._limits.gather_seconds)
+        async with self._turn:  # while others have it, the batch still grows
+            if self._open.get(model) is batch:
+                del self._open[model]
+            self.batches += 1
+            self.images += batch.size
+            squares = np.concatenate(batch.squares)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, compute, squares)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do other work with the network, in its thread, when it is its turn."""
+        async with self._turn:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """End the network's thread; what waits is dropped."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class _Batch:
+    """Photos that will go through the network together."""
+
+    rows: asyncio.Future[np.ndarray]
+
+    def __init__(self) -> None:
+        self.squares: list[np.ndarray] = []
+        self.size = 0
+
+    def add(self, squares: np.ndarray) -> int:
+        """Add photos and return the number of the first one's row."""
+        first = self.size
+        self.squares.append(squares)
+        self.size += len(squares)
+        return first

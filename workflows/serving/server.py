@@ -1,0 +1,135 @@
+"""The inference server's process: its socket, its signals, its end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+
+from workflows.errors import FieldguideError, UsageError
+from workflows.serving.api import create_app
+from workflows.serving.limits import Settings
+from workflows.store.store import Store
+
+WATCH_SECONDS = 0.5
+LINGER_SECONDS = 5
+"""What requests that are under way get when the server is told to end."""
+
+SHORTEST_TOKEN = 16
+
+
+class ServingError(FieldguideError):
+    """The server can't be started."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_token(path: Path) -> str:
+    """Return the token in a file. Raises UsageError if there is none, or it can be guessed."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The token can't be read from {path}: {error}.") from error
+    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        raise UsageError(
+            f"The token in {path} is too easy to guess.",
+            f"Make one of {SHORTEST_TOKEN} letters or more: openssl rand -hex 32 > {path}",
+        )
+    return token
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a listening place for the server; port 0 takes any free one.
+
+    Raises:
+        ServingError: the place is taken, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ServingError(f"Port {port} is taken.", "Choose another with --port, or end what uses it.") from error
+        raise ServingError(f"Can't listen on {host} port {port}: {error.strerror or error}.") from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the URL of a bound socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(
+    store: Store,
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[str], None],
+    ends_with: int | None = None,
+) -> None:
+    """Serve until told to stop (SIGTERM, and SIGINT if nobody else answers it).
+
+    Args:
+        store: where the models are.
+        settings: for whom, and how much.
+        listener: see `open_socket`.
+        ready: called with the address once requests are answered.
+        ends_with: a process; the server ends at once when it is no longer its parent, and leaves Ctrl-C to it.
+    """
+    if ends_with is not None:
+        threading.Thread(target=_end_with, args=(ends_with,), daemon=True).start()
+    config = uvicorn.Config(
+        create_app(store, settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=LINGER_SECONDS,
+    )
+    _Server(config, lambda: ready(address_of(listener)), patient=ends_with is not None).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; `patient` ones leave Ctrl-C, which goes to the whole group, to their supervisor."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], patient: bool) -> None:
+        super().__init__(config)
+        self._ready, self._patient = ready, patient
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            if self._patient:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            yield
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(0)

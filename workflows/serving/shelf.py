@@ -1,0 +1,64 @@
+"""The classifiers kept loaded, and which one a name means."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from workflows.errors import RunError
+from workflows.inference.model import ModelCard, load_card
+from workflows.inference.predictor import Predictor
+from workflows.serving.limits import Limits
+from workflows.store.store import Store
+
+Resolve = Callable[[str], str]
+"""Returns the id of the run that a name means; raises RunError if there is none. A registry of models fits here."""
+
+
+def run_resolver(store: Store) -> Resolve:
+    """Return the resolver of runs: an id, its beginning, or `latest` for the newest one that has finished."""
+
+    def resolve(name: str) -> str:
+        if name != "latest":
+            return store.runs.get(name).run_id
+        newest = next((run.run_id for run in store.runs.list() if run.state == "finished"), None)
+        if newest is None:
+            raise RunError("No run has finished yet, so there is no model.", "Train one: `fieldguide train FOLDER`.")
+        return newest
+
+    return resolve
+
+
+class Shelf:
+    """The least recently used classifier goes first when there are too many. Used from one thread alone."""
+
+    def __init__(self, store: Store, limits: Limits, device: str) -> None:
+        self._store, self._limits, self._device = store, limits, device
+        self._loaded: OrderedDict[str, Predictor] = OrderedDict()
+
+    def card(self, run_id: str) -> ModelCard:
+        """Return the card of a run's classifier, without loading it. Raises RunError if it left none."""
+        return load_card(self._store.run_folder(run_id) / "model")
+
+    def predictor(self, card: ModelCard) -> Predictor:
+        """Return the loaded classifier of a card; a run that was resumed meanwhile is loaded again."""
+        known = self._loaded.get(card.run_id)
+        if known is None or known.card.weights_sha256 != card.weights_sha256:
+            self._loaded[card.run_id] = Predictor.load(self._store, card.run_id, self._device)
+        self._loaded.move_to_end(card.run_id)
+        while len(self._loaded) > 1 and self._too_much():
+            self._loaded.popitem(last=False)
+        return self._loaded[card.run_id]
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The runs whose classifiers are loaded, the least recently used first."""
+        return list(self._loaded)
+
+    def _too_much(self) -> bool:
+        total = sum(_bytes(predictor) for predictor in self._loaded.values())
+        return len(self._loaded) > self._limits.models or total > self._limits.model_bytes
+
+
+def _bytes(predictor: Predictor) -> int:
+    return sum(weights.numel() * weights.element_size() for weights in predictor.model.parameters())
