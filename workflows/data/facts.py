@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,7 +22,8 @@ _REPORT_EVERY = 50
 def version_measures(version: DatasetVersion, blobs: Blobs, progress: Progress = silent) -> pd.DataFrame:
     """Return one row for each image content of a version: `sha256` and the fields of :class:`Measures`.
 
-    What is missing (the version was made by an older programme) is measured now, and kept.
+    What is missing (the version was made by an edit, or by an older programme) is taken from earlier versions,
+    or measured now; and kept.
 
     Args:
         progress: told how many images are measured, as stage `measure`, if any must be.
@@ -29,12 +31,18 @@ def version_measures(version: DatasetVersion, blobs: Blobs, progress: Progress =
     Raises:
         StorageError: a stored image is missing or damaged, or the disk is full.
     """
-    known = kept_measures(version)
-    missing = sorted(set(version.table()["sha256"]) - set(known["sha256"]))
-    if not missing:
-        return known
-    measured = {**dict(measured_images(known)), **_measured(missing, blobs, progress)}
-    table = measures_table(measured)
+    contents = set(version.table()["sha256"])
+    kept = kept_measures(version.folder)
+    known = {sha256: measures for sha256, measures in measured_images(kept) if sha256 in contents}
+    if len(known) == len(contents) == len(kept):
+        return kept
+    for number in range(version.number - 1, 0, -1):
+        if len(known) == len(contents):
+            break
+        older = measured_images(kept_measures(version.folder.parent / str(number)))
+        known |= {sha256: measures for sha256, measures in older if sha256 in contents and sha256 not in known}
+    known |= _measured(sorted(contents - known.keys()), blobs, progress)
+    table = measures_table(known)
     write_table(version.folder / FACTS_FILE, table)
     return table
 
@@ -51,19 +59,17 @@ def next_measures(contents: Iterable[str], fresh: Mapping[str, Measures], earlie
     return measures_table({sha256: known[sha256] for sha256 in set(contents) if sha256 in known})
 
 
-def kept_measures(version: DatasetVersion) -> pd.DataFrame:
-    """Return the measures that are kept beside a version; no rows if there are none, or of another programme's kind."""
+def kept_measures(folder: Path) -> pd.DataFrame:
+    """Return the measures in a version's folder; no rows if there are none, or not of this programme's kind."""
     empty = measures_table({})
     try:
-        table = read_table(version.folder / FACTS_FILE)
+        table = read_table(folder / FACTS_FILE)
     except StorageError:  # missing or damaged: it can be made again
         return empty
     return table[list(empty.columns)] if set(empty.columns) <= set(table.columns) else empty
 
 
-def _measured(contents: Iterable[str], blobs: Blobs, progress: Progress) -> dict[str, Measures]:
-    contents = list(contents)
-
+def _measured(contents: Sequence[str], blobs: Blobs, progress: Progress) -> dict[str, Measures]:
     def measure(sha256: str) -> Measures:
         try:
             return measure_file(blobs.path(sha256))

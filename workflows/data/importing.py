@@ -181,7 +181,7 @@ def _import(store: Store, name: str, request: _Request, progress: Progress, thre
     earlier = version_of(store, newest).table() if newest else None
     if newest and earlier is not None and _same_listing(newest, earlier, request):
         return load_report(version_of(store, newest))
-    measured = kept_measures(version_of(store, newest)) if newest else None
+    measured = kept_measures(version_of(store, newest).folder) if newest else None
     with Journal(store.cache_folder / "imports" / f"{name}.jsonl", known_images(earlier, measured)) as journal:
         images = verify_images(request.found.entries, store.blobs, journal, progress, threads)
     _refuse_unreadable(request.found, images)
@@ -209,7 +209,8 @@ def _import(store: Store, name: str, request: _Request, progress: Progress, thre
     if changed:
         fresh = {image.sha256: image.measures for image in images if image.measures is not None}
         facts = next_measures(table["sha256"], fresh, measured)
-        publish_record(store, record, table, report, {FACTS_FILE: facts})
+        ratios = None if record.given_split else request.ratios
+        publish_record(store, record, table, report, ratios, extra={FACTS_FILE: facts})
     journal.forget()
     return report
 
