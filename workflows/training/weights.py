@@ -7,7 +7,6 @@ without an explicit word of trust, and all are read with `weights_only`. What we
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from workflows.errors import WeightsError
+from workflows.errors import DownloadError, WeightsError
 from workflows.graph.settings import ModelSize
+from workflows.store.download import Patience, Remote, download
 from workflows.store.files import atomic_path, sha256_of
 from workflows.training.network import Classifier
 
@@ -87,21 +87,16 @@ def _local_candidates(size: ModelSize, folder: Path) -> list[Path]:
 
 
 def _download(size: ModelSize, folder: Path) -> Weights:
-    from ultralytics.utils.downloads import safe_download
-
     name = f"yolov8{size}-cls.pt"
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            safe_download(url=f"{DOWNLOAD}/{name}", dir=scratch, retry=0, exist_ok=True, progress=False)
-        except (OSError, ConnectionError, RuntimeError) as error:
-            raise WeightsError(
-                f"The official ImageNet weights {name} are not on this machine and can't be downloaded ({error}).",
-                _ways_out(size, folder),
-            ) from error
-        path = Path(scratch) / name
-        if not path.is_file():
-            raise WeightsError(f"The download of {name} left no file.", _ways_out(size, folder))
-        return _from_file(path, size, folder, trust=False)
+    known = {name: sha256 for sha256, name in KNOWN_CHECKPOINTS.items()}
+    try:
+        download(Remote(f"{DOWNLOAD}/{name}", sha256=known.get(name)), folder / name, patience=Patience(attempts=1))
+    except DownloadError as error:
+        raise WeightsError(
+            f"The official ImageNet weights {name} are not on this machine and can't be downloaded: {error.message}",
+            _ways_out(size, folder),
+        ) from error
+    return _from_file(folder / name, size, folder, trust=False)
 
 
 def _ways_out(size: ModelSize, folder: Path) -> str:
