@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pandas as pd
@@ -20,7 +20,7 @@ from workflows.data.reports import ImportReport
 from workflows.data.version import (
     COLUMNS,
     IMAGES_FILE,
-    IMPORTS,
+    RATIOS_KEY,
     REPORT_FILE,
     Action,
     DatasetVersion,
@@ -80,6 +80,7 @@ def publish(
     source: str,
     listing: str,
     report: ImportReport | None = None,
+    ratios: Sequence[float] | None = None,
 ) -> DatasetVersion:
     """Make `table` the next version of a data set; the caller holds the lock (see :func:`locked`).
 
@@ -93,6 +94,7 @@ def publish(
         source: folder or archive that the newest images came from.
         listing: what :func:`~workflows.data.sources.scan` said of the source; equal listings need no new look.
         report: what an import did, written beside the table.
+        ratios: shares of train, val and test that later images without a split are divided by.
 
     Raises:
         DatasetError: `parent` is not the newest version.
@@ -110,7 +112,7 @@ def publish(
         source=source,
         listing=listing,
     )
-    return publish_record(store, record, table, report)
+    return publish_record(store, record, table, report, ratios)
 
 
 def next_record(
@@ -160,6 +162,7 @@ def publish_record(
     record: VersionRecord,
     table: pd.DataFrame,
     report: ImportReport | None = None,
+    ratios: Sequence[float] | None = None,
     extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> DatasetVersion:
     """Write a version's files, then its record; see :func:`publish`.
@@ -175,7 +178,7 @@ def publish_record(
             shutil.rmtree(abandoned, ignore_errors=True)
         temporary = folder / f".new-{secrets.token_hex(4)}"
         try:
-            write_table(temporary / IMAGES_FILE, in_order(table))
+            write_table(temporary / IMAGES_FILE, in_order(table), _metadata(ratios))
             for name, further in (extra or {}).items():
                 write_table(temporary / name, further)
             if report is not None:
@@ -186,6 +189,10 @@ def publish_record(
             shutil.rmtree(temporary, ignore_errors=True)
     store.datasets.add_version(record)
     return version_of(store, record)
+
+
+def _metadata(ratios: Sequence[float] | None) -> dict[str, str]:
+    return {RATIOS_KEY: ",".join(f"{ratio:g}" for ratio in ratios)} if ratios is not None else {}
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -204,8 +211,3 @@ def fingerprint_of(table: pd.DataFrame) -> str:
     ):
         digest.update(("\0".join(row) + "\n").encode())
     return digest.hexdigest()
-
-
-def is_import(action: str) -> bool:
-    """Return whether versions of this kind take images in from a source."""
-    return action in IMPORTS

@@ -12,7 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from workflows.store.datasets import VersionRecord
-from workflows.store.files import read_table
+from workflows.store.files import read_metadata, read_table
 from workflows.store.store import Store
 
 Split = Literal["train", "val", "test"]
@@ -36,6 +36,7 @@ IMPORTS: tuple[Action, ...] = ("import", "add", "mirror")
 
 IMAGES_FILE = "images.parquet"
 REPORT_FILE = "import.json"
+RATIOS_KEY = "ratios"  # in the table's own metadata: shares of train, val and test for images to come
 
 # One row for each image of a version.
 #   path         in its source, with `/`
@@ -113,6 +114,18 @@ class DatasetVersion:
         """
         table = self.table()
         return table[table["label"].notna() & table["split"].notna()].reset_index(drop=True)
+
+    def ratios(self) -> tuple[float, float, float] | None:
+        """Return the shares of train, val and test that were asked for; None if that is not known.
+
+        Raises:
+            StorageError: the file is missing or damaged.
+        """
+        written = read_metadata(self.folder / IMAGES_FILE).get(RATIOS_KEY)
+        if written is None:
+            return None
+        train, val, test = (float(share) for share in written.split(","))
+        return train, val, test
 
     def split_counts(self) -> pd.DataFrame:
         """Return the number of images, classes (rows, in order) by splits (columns train, val, test)."""

@@ -13,7 +13,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -196,17 +196,37 @@ def undo_defuse(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA_STARTS) else cell
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a Parquet table.
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet table, or some of its columns.
 
     Raises:
         StorageError: the file is missing or damaged.
     """
     import pandas as pd
+
+    with _table_errors(path):
+        return pd.read_parquet(path, columns=list(columns) if columns is not None else None)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read the key-value pairs of a Parquet table without reading its rows.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+    """
+    import pyarrow.parquet
+
+    with _table_errors(path):
+        pairs = pyarrow.parquet.read_schema(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in pairs.items()}
+
+
+@contextmanager
+def _table_errors(path: Path) -> Iterator[None]:
     import pyarrow
 
     try:
-        return pd.read_parquet(path)
+        yield
     except FileNotFoundError as error:
         raise StorageError(f"{path} is missing.", "It is written by Fieldguide; was it deleted by hand?") from error
     except (OSError, pyarrow.ArrowException) as error:

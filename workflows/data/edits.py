@@ -1,0 +1,368 @@
+"""Changing what a data set holds: every change is a new version, and the one before stays as it was.
+
+Images are not touched, only the table that says which image has which label in which split. An edit that
+would change nothing makes no version: the newest one is returned.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from workflows.data.catalog import get_version
+from workflows.data.publishing import locked, next_record, publish_record
+from workflows.data.splits import assign_splits, check_ratios
+from workflows.data.version import SPLITS, Action, DatasetVersion, Split
+from workflows.errors import DatasetError, UsageError
+from workflows.store.names import counted
+from workflows.store.store import Store
+
+MAX_LABEL = 255
+MAX_REASON = 1000
+DEFAULT_RATIOS = (0.7, 0.15, 0.15)
+
+Change = Callable[[pd.DataFrame], tuple[pd.DataFrame, str]]
+"""From the newest version's table to the next one's, and what was done, in words."""
+
+
+def relabel(
+    store: Store, name: str, labels: Mapping[str, str | None], *, author: str | None = None, reason: str = ""
+) -> DatasetVersion:
+    """Give images another label, or none.
+
+    An image that gets its first label gets a split too, by the rule of the import; in a class with too few
+    images for that, they wait without a split until there are more. An image without a label has no split.
+
+    Args:
+        labels: image id to new label; None takes the label away.
+        author: who; by default the user.
+        reason: why; by default what was done, in words.
+
+    Raises:
+        DatasetError: unknown data set or image.
+        UsageError: an impossible label.
+        StorageError: the store's disk is full or can't be written.
+    """
+    wanted = {image: None if label is None else clean_label(label) for image, label in labels.items()}
+
+    def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        _check_known(table, wanted)
+        named = table["image_id"].isin(list(wanted))
+        new = table["image_id"].map(wanted).astype(object)
+        after = table.assign(label=table["label"].astype(object).where(~named, new))
+        after = after.assign(split=after["split"].astype(object).where(after["label"].notna(), None))
+        changed = int((table["label"].fillna("") != after["label"].fillna("")).sum())
+        return after, f"relabelled {counted(changed, 'image')}{_vanished(table, after)}"
+
+    return edit(store, name, change, action="relabel", author=author, reason=reason)
+
+
+def remove(
+    store: Store, name: str, image_ids: Iterable[str], *, author: str | None = None, reason: str = ""
+) -> DatasetVersion:
+    """Leave images out of the next version. Older versions keep them; so `undo` brings them back.
+
+    Raises:
+        DatasetError: unknown data set or image, or no image would be left.
+        StorageError: the store's disk is full or can't be written.
+    """
+    wanted = set(image_ids)
+
+    def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        _check_known(table, wanted)
+        after = table[~table["image_id"].isin(wanted)].reset_index(drop=True)
+        if after.empty:
+            raise DatasetError(
+                f"Nothing would be left of data set {name!r}.", f"To be rid of it: fieldguide dataset delete {name}"
+            )
+        return after, f"removed {counted(len(wanted), 'image')}{_vanished(table, after)}"
+
+    return edit(store, name, change, action="remove", author=author, reason=reason)
+
+
+def move(
+    store: Store, name: str, splits: Mapping[str, Split], *, author: str | None = None, reason: str = ""
+) -> DatasetVersion:
+    """Put labelled images into another split.
+
+    Args:
+        splits: image id to split.
+
+    Raises:
+        DatasetError: unknown data set or image, an image without a label, or copies or groups would be torn
+            apart: move all of their images.
+        UsageError: no such split.
+        StorageError: the store's disk is full or can't be written.
+    """
+    unknown = sorted({str(split) for split in splits.values()} - set(SPLITS))
+    if unknown:
+        raise UsageError(f"There is no split {unknown[0]!r}.", "Use train, val or test.")
+
+    def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        _check_known(table, splits)
+        named = table["image_id"].isin(list(splits))
+        bare = table.loc[named & table["label"].isna(), "path"]
+        if len(bare):
+            raise DatasetError(f"{bare.iloc[0]} has no label, so it can't be in a split.", "Label it first.")
+        new = table["image_id"].map(dict(splits)).astype(object)
+        after = table.assign(split=table["split"].astype(object).where(~named, new))
+        _refuse_torn(table, after)
+        changed = int((table["split"].fillna("") != after["split"].fillna("")).sum())
+        return after, f"moved {counted(changed, 'image')} to another split"
+
+    return edit(store, name, change, action="move", author=author, reason=reason)
+
+
+def rename_class(
+    store: Store, name: str, old: str, new: str, *, author: str | None = None, reason: str = ""
+) -> DatasetVersion:
+    """Give a class another name.
+
+    Raises:
+        DatasetError: unknown data set or class.
+        UsageError: the new name is impossible, or another class has it.
+        StorageError: the store's disk is full or can't be written.
+    """
+    wanted = clean_label(new)
+
+    def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        _check_classes(table, [old])
+        if wanted != old and (table["label"] == wanted).any():
+            raise UsageError(
+                f"There is a class {wanted!r} already.",
+                f"To make one of both: fieldguide dataset merge-classes {name} {old!r} --into {wanted!r}",
+            )
+        after = table.assign(label=table["label"].astype(object).where(table["label"] != old, wanted))
+        return after, f"renamed class {old!r} to {wanted!r}"
+
+    return edit(store, name, change, action="rename-class", author=author, reason=reason)
+
+
+def merge_classes(
+    store: Store, name: str, olds: Collection[str], into: str, *, author: str | None = None, reason: str = ""
+) -> DatasetVersion:
+    """Make one class of several; their images keep their splits.
+
+    Args:
+        olds: classes that vanish (unless `into` is one of them).
+        into: an existing class, or a new name.
+
+    Raises:
+        DatasetError: unknown data set or class.
+        UsageError: no class is named, or an impossible new name.
+        StorageError: the store's disk is full or can't be written.
+    """
+    wanted = clean_label(into)
+    if not olds:
+        raise UsageError("No class to merge is named.", "Name at least one besides the one to merge into.")
+
+    def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        _check_classes(table, olds)
+        after = table.assign(label=table["label"].astype(object).where(~table["label"].isin(list(olds)), wanted))
+        merged = ", ".join(repr(old) for old in olds if old != wanted)
+        return after, f"merged {merged} into {wanted!r}"
+
+    return edit(store, name, change, action="merge-classes", author=author, reason=reason)
+
+
+def resplit(
+    store: Store,
+    name: str,
+    ratios: Sequence[float] = DEFAULT_RATIOS,
+    seed: int = 0,
+    *,
+    author: str | None = None,
+    reason: str = "",
+) -> DatasetVersion:
+    """Divide all labelled images anew. A split that came with the images is given up.
+
+    Raises:
+        DatasetError: unknown data set, or a class with too few images.
+        UsageError: the ratios make no sense.
+        StorageError: the store's disk is full or can't be written.
+    """
+    check_ratios(ratios)
+
+    def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        after = table.assign(split=None)
+        labelled = after["label"].notna()
+        after.loc[labelled, "split"] = pd.Series(
+            assign_splits(after[labelled], ratios, seed), index=after.index[labelled], dtype=object
+        )
+        shares = "/".join(f"{100 * ratio / sum(ratios):g}" for ratio in ratios)
+        return after, f"divided all images anew: {shares}, seed {seed}"
+
+    return edit(store, name, change, action="split", author=author, reason=reason, given_split=False, ratios=ratios)
+
+
+def undo(store: Store, name: str, *, author: str | None = None, reason: str = "") -> DatasetVersion:
+    """Make a version equal to the one that the newest was made from. Undoing an undo does the change again.
+
+    Raises:
+        DatasetError: unknown data set, or there is only one version.
+        StorageError: the store's disk is full or can't be written.
+    """
+    with locked(store, name):
+        newest = get_version(store, name)
+        if newest.parent is None:
+            raise DatasetError(
+                f"There is nothing to undo: {newest} is the first version.",
+                f"To be rid of it: fieldguide dataset delete {name}",
+            )
+        before = get_version(store, name, newest.parent)
+        listing = next(record.listing for record in store.datasets.versions(name) if record.number == before.number)
+        table = before.table()
+        record = next_record(
+            store,
+            name,
+            table,
+            action="undo",
+            reason=_reason(reason, f"undid version {newest.number} ({newest.reason}): equals version {before.number}"),
+            author=author,
+            parent=newest.number,
+            given_split=before.given_split,
+            source=before.source,
+            listing=listing,
+        )
+        return publish_record(store, record, table, ratios=before.ratios())
+
+
+def edit(
+    store: Store,
+    name: str,
+    change: Change,
+    *,
+    action: Action,
+    author: str | None = None,
+    reason: str = "",
+    given_split: bool | None = None,
+    ratios: Sequence[float] | None = None,
+) -> DatasetVersion:
+    """Make the next version by a change of the newest one's table, while nobody else changes it.
+
+    Labelled images without a split get one afterwards, where their class has enough images.
+
+    Args:
+        change: gets the table and returns the next one, and in words what was done. It may drop rows and
+            set `label` and `split`, nothing else.
+        action: what kind of change this is.
+        reason: why; by default the words that `change` returned.
+        given_split: whether the split came with the images; by default as before.
+        ratios: shares for images to come; by default as before.
+
+    Returns:
+        The new version, or the newest if nothing has changed.
+
+    Raises:
+        DatasetError: unknown data set; and what `change` raises.
+        StorageError: the store's disk is full or can't be written.
+    """
+    with locked(store, name):
+        newest = get_version(store, name)
+        table, done = change(newest.table())
+        ratios = ratios or newest.ratios()
+        table = fill_splits(table, ratios)
+        newest_record = store.datasets.versions(name)[-1]
+        record = next_record(
+            store,
+            name,
+            table,
+            action=action,
+            reason=_reason(reason, done),
+            author=author,
+            parent=newest.number,
+            given_split=newest.given_split if given_split is None else given_split,
+            source=newest.source,
+            listing=newest_record.listing,
+        )
+        if record.fingerprint == newest.fingerprint:
+            return newest
+        return publish_record(store, record, table, ratios=ratios)
+
+
+def fill_splits(table: pd.DataFrame, ratios: Sequence[float] | None) -> pd.DataFrame:
+    """Give labelled images without a split one, where their class has enough images; the others keep theirs.
+
+    Args:
+        ratios: shares of train, val and test; by default those that the labelled images have now.
+    """
+    labelled = table["label"].notna()
+    if not (labelled & table["split"].isna()).any():
+        return table
+    part = table[labelled]
+    splits = table["split"].astype(object).copy()
+    splits[labelled] = np.array(assign_splits(part, ratios or _present_shares(part), patient=True), dtype=object)
+    return table.assign(split=splits)
+
+
+def _present_shares(table: pd.DataFrame) -> tuple[float, ...]:
+    counts = [int((table["split"] == split).sum()) for split in SPLITS]
+    return tuple(counts) if counts[0] and counts[1] else DEFAULT_RATIOS
+
+
+def clean_label(label: str) -> str:
+    """Return a label as it is stored: in Unicode's composed form, without blanks around it.
+
+    Raises:
+        UsageError: empty, longer than 255 characters, or with control characters.
+    """
+    text = unicodedata.normalize("NFC", label).strip()
+    if not text or len(text) > MAX_LABEL or not text.isprintable():
+        raise UsageError(
+            f"{label[:60]!r} can't be a label.", f"Use 1 to {MAX_LABEL} characters, none of them a control character."
+        )
+    return text
+
+
+def _reason(given: str, done: str) -> str:
+    return " ".join(given.split())[:MAX_REASON] or done
+
+
+def _check_known(table: pd.DataFrame, image_ids: Iterable[str]) -> None:
+    wanted = set(image_ids)
+    unknown = sorted(wanted - set(table["image_id"]))
+    if not wanted:
+        raise UsageError("No image is named.", "`fieldguide dataset labels NAME` lists the images.")
+    if unknown:
+        shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        raise DatasetError(
+            f"{counted(len(unknown), 'image is', 'images are')} not in the newest version: {shown}.",
+            "Somebody may have removed them meanwhile; look at the newest version.",
+        )
+
+
+def _check_classes(table: pd.DataFrame, classes: Iterable[str]) -> None:
+    known = sorted(set(table["label"].dropna()))
+    for name in classes:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"Did you mean {', '.join(map(repr, near))}?" if near else f"There are: {', '.join(known[:20])}."
+            raise DatasetError(f"There is no class {name!r}.", hint)
+
+
+def _vanished(before: pd.DataFrame, after: pd.DataFrame) -> str:
+    gone = sorted(set(before["label"].dropna()) - set(after["label"].dropna()))
+    return (
+        f"; no image is left of class {', '.join(map(repr, gone[:5]))}{', …' if len(gone) > 5 else ''}" if gone else ""
+    )
+
+
+def _refuse_torn(before: pd.DataFrame, after: pd.DataFrame) -> None:
+    """Refuse a move that puts copies of one picture, or images of one group, on two sides."""
+    for column, what in (("sha256", "copies of one picture"), ("group", "images of one group")):
+        fresh = _divided(after, column) - _divided(before, column)
+        if fresh:
+            rows = after[after[column].isin(fresh)]
+            names = ", ".join(rows["path"].iloc[:3])
+            raise DatasetError(
+                f"This would put {what} into two splits, e.g. {names}.", "Move them together: all, or none of them."
+            )
+
+
+def _divided(table: pd.DataFrame, column: str) -> set[str]:
+    counts = table.groupby(column)["split"].nunique()
+    return set(counts[counts > 1].index)
