@@ -11,6 +11,7 @@ import pandas as pd
 
 from workflows.data.audit import duplicates, quality
 from workflows.data.audit.findings import SEVERITIES, AuditInput, AuditReport, Check, Finding
+from workflows.data.facts import version_measures
 from workflows.data.version import DatasetVersion
 from workflows.errors import StorageError
 from workflows.progress import Progress, silent
@@ -70,8 +71,9 @@ def scores(store: Store, version: DatasetVersion) -> pd.DataFrame:
 
 def audit_input(store: Store, version: DatasetVersion, progress: Progress = silent) -> AuditInput:
     """Return what the checks look at: the version's table with the measured facts of each image."""
-    table = version.table().reset_index(drop=True)
-    return AuditInput(store, version, table, (), progress)
+    table = version.table().reset_index(drop=True).drop(columns="phash")
+    measures = version_measures(version, store.blobs, progress)
+    return AuditInput(store, version, table.merge(measures, on="sha256", how="left", validate="m:1"), (), progress)
 
 
 def _kept(version: DatasetVersion) -> AuditReport | None:
