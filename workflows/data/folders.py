@@ -10,7 +10,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workflows.errors import SourceError
@@ -20,9 +20,11 @@ from workflows.store.names import printable
 _SUFFIXES = "jpg jpeg jpe jfif mpo png gif bmp dib webp tif tiff avif jp2 j2k ppm pgm pbm pnm heic heif"
 IMAGE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split(" "))
 MAX_DEPTH = 20
+TABLE_SUFFIXES = frozenset((".csv", ".tsv", ".jsonl", ".json", ".xml"))  # may hold the labels
 
 # Files that other programs would unpickle, take for settings, or take the pixels from.
 _CACHES = frozenset((".cache", ".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".yaml", ".yml"))
+_ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"))
 _FOREIGN_FOLDERS = frozenset({"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information"})
 _FOREIGN_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
@@ -45,11 +47,23 @@ class Listing:
         files: image files by name, sorted by their relative path.
         ignored: (relative path, reason) of everything left out.
         folders: relative paths of all folders that were entered.
+        tables: files that may hold labels, by their names; each stands among the ignored, too, until it is used.
     """
 
     files: list[FoundFile] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    tables: list[FoundFile] = field(default_factory=list)
+
+    def below(self, prefix: str) -> Listing:
+        """Return the same with `prefix` (ends in `/`) cut from every name that starts with it."""
+        files, tables = (
+            [replace(file, relative=file.relative.removeprefix(prefix)) for file in part]
+            for part in (self.files, self.tables)
+        )
+        ignored = [(name.removeprefix(prefix), reason) for name, reason in self.ignored]
+        folders = [name.removeprefix(prefix) for name in self.folders if f"{name}/" != prefix]
+        return Listing(files, ignored, folders, tables)
 
 
 def list_folder(source: Path, skip: Path | None = None) -> Listing:
@@ -69,21 +83,29 @@ def list_folder(source: Path, skip: Path | None = None) -> Listing:
         folder, prefix, depth = waiting.pop()
         for entry in _entries(folder, prefix, listing):
             relative = f"{prefix}{unicodedata.normalize('NFC', printable(entry.name))}"
-            reason = _unwanted(entry, depth)
             if skip is not None and Path(entry.path) == skip:
                 continue
-            if reason:
+            if reason := _unwanted(entry, depth):
                 listing.ignored.append((relative, reason))
             elif entry.is_dir(follow_symlinks=False):
                 listing.folders.append(relative)
                 waiting.append((Path(entry.path), f"{relative}/", depth + 1))
             else:
-                facts = entry.stat(follow_symlinks=False)
-                listing.files.append(FoundFile(Path(entry.path), relative, facts.st_size, facts.st_mtime_ns))
+                _add_file(entry, relative, listing)
     listing.files.sort(key=lambda file: file.relative)
     listing.ignored.sort()
     listing.folders.sort()
     return listing
+
+
+def _add_file(entry: os.DirEntry[str], relative: str, listing: Listing) -> None:
+    reason = unwanted_name(entry.name, folder=False)
+    if reason:
+        listing.ignored.append((relative, reason))
+    if not reason or is_table(entry.name):
+        facts = entry.stat(follow_symlinks=False)
+        found = FoundFile(Path(entry.path), relative, facts.st_size, facts.st_mtime_ns)
+        (listing.tables if reason else listing.files).append(found)
 
 
 def _check_folder(source: Path) -> None:
@@ -92,7 +114,7 @@ def _check_folder(source: Path) -> None:
     if not source.is_dir():
         raise SourceError(
             f"{source} is a file, not a folder.",
-            "Give a folder with one sub-folder of images for each class; unpack archives first.",
+            "Give a folder with one sub-folder of images for each class.",
         )
 
 
@@ -107,24 +129,42 @@ def _entries(folder: Path, prefix: str, listing: Listing) -> Iterator[os.DirEntr
 
 
 def _unwanted(entry: os.DirEntry[str], depth: int) -> str:
-    """Return why an entry is left out; empty if it is wanted."""
-    name, suffix = entry.name.lower(), os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - no Path for each of 100,000
+    """Return why an entry is left out, whatever its content; empty if it is a file, or a folder to enter."""
     if entry.is_symlink():
         return "link, not followed"
+    if entry.is_dir(follow_symlinks=False):
+        return unwanted_name(entry.name, folder=True) or (
+            f"deeper than {MAX_DEPTH} folders" if depth >= MAX_DEPTH else ""
+        )
+    if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+        return unwanted_name(entry.name, folder=True) or "not a regular file"
+    return ""
+
+
+def unwanted_name(name: str, folder: bool) -> str:
+    """Return why a folder is not entered, or a file not taken as an image, because of its name; empty if it is."""
+    lower, suffix = name.lower(), _suffix(name)
     if name.startswith("."):
         return "hidden"
-    if printable(entry.name) != entry.name:
+    if printable(name) != name:
         return "its name is not valid UTF-8"
-    if not entry.name.isprintable():
+    if not name.isprintable():
         return "its name holds control characters"
-    if entry.is_dir(follow_symlinks=False):
-        if name in _FOREIGN_FOLDERS:
-            return "made by the operating system or a program"
-        return f"deeper than {MAX_DEPTH} folders" if depth >= MAX_DEPTH else ""
-    if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-        return "not a regular file"
+    if lower in (_FOREIGN_FOLDERS if folder else _FOREIGN_FILES):
+        return "made by the operating system or a program"
+    if folder or suffix in IMAGE_SUFFIXES:
+        return ""
     if suffix in _CACHES:
         return "not an image: never opened, because such a file can carry code or foreign settings"
-    if name in _FOREIGN_FILES:
-        return "made by the operating system or a program"
-    return "" if suffix in IMAGE_SUFFIXES else "not an image by its name"
+    if suffix in _ARCHIVES:
+        return "an archive inside the source: give it by itself, or unpack it first"
+    return "not an image by its name"
+
+
+def is_table(name: str) -> bool:
+    """Return whether a file of this name may hold labels."""
+    return unwanted_name(name, folder=True) == "" and _suffix(name) in TABLE_SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - no Path for each of 100,000
