@@ -6,6 +6,8 @@
     HOME/blobs/               original images, by SHA-256
     HOME/datasets/NAME/N/     images.parquet and import.json of version N
     HOME/runs/RUN/            the files of a run
+    HOME/models/NAME/N/       the frozen test set of version N of a model
+    HOME/decisions/ID/        the report of one decision about a champion
     HOME/cache/               can be deleted at any time
     HOME/weights/             pretrained weights
     HOME/locks/               who holds what
@@ -19,10 +21,11 @@ from workflows import environment
 from workflows.store.blobs import Blobs
 from workflows.store.database import Database
 from workflows.store.datasets import DatasetRecords
+from workflows.store.models import ModelRecords
 from workflows.store.reviews import ReviewRecords
 from workflows.store.runs import RunRecord, RunRecords
 
-__all__ = ["Blobs", "DatasetRecords", "ReviewRecords", "RunRecord", "RunRecords", "Store"]
+__all__ = ["Blobs", "DatasetRecords", "ModelRecords", "ReviewRecords", "RunRecord", "RunRecords", "Store"]
 
 
 class Store:
@@ -41,6 +44,7 @@ class Store:
         self.database = Database(self.home)
         self.datasets = DatasetRecords(self.database)
         self.reviews = ReviewRecords(self.database)
+        self.models = ModelRecords(self.database)
         self.runs = RunRecords(self.database, self.home / "runs")
         self.blobs = Blobs(self.home / "blobs")
 
@@ -58,6 +62,14 @@ class Store:
     def locks_folder(self) -> Path:
         """The folder of locks between processes."""
         return self.home / "locks"
+
+    def model_folder(self, name: str, number: int) -> Path:
+        """Return the folder of a model version's files."""
+        return self.home / "models" / name / str(number)
+
+    def decision_folder(self, decision_id: str) -> Path:
+        """Return the folder of a decision's files."""
+        return self.home / "decisions" / decision_id
 
     def dataset_folder(self, name: str) -> Path:
         """Return the folder of a data set's versions."""

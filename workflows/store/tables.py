@@ -126,3 +126,96 @@ metrics = Table(
     Column("value", Float),  # null where the value is not a number
     Column("time", UtcDateTime, nullable=False),
 )
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("model", String(80), ForeignKey("models.name"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("run_id", String(80), ForeignKey("runs.run_id"), nullable=False),
+    Column("dataset", String(80), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("card", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("model", "run_id"),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String(80), ForeignKey("models.name"), nullable=False, index=True),
+    Column("number", Integer, nullable=False),
+    Column("previous", Integer),
+    Column("action", String(16), nullable=False),
+    Column("author", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decision_id", String(80)),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", String(80), primary_key=True),
+    Column("model", String(80), ForeignKey("models.name"), nullable=False, index=True),
+    Column("trigger", String(120), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("champion", Integer),
+    Column("challenger", Integer),
+    Column("challenger_run", String(80)),
+    Column("document", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("model", String(80), ForeignKey("models.name"), nullable=False),
+    Column("cron", String(120)),
+    Column("every_seconds", Integer),
+    Column("on_new_images", Integer),
+    Column("settings", JSON, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("deployment_id", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_fired_at", UtcDateTime),
+    Column("last_outcome", Text),
+)
+
+watched_folders = Table(
+    "watched_folders",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("dataset", String(80), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("labels", Text),
+    Column("unlabelled", Boolean, nullable=False),
+    Column("every_seconds", Integer, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime),
+    Column("last_report", JSON(none_as_null=True)),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_status", Text),
+)
