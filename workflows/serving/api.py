@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -269,7 +270,9 @@ async def _files(request: Request, field: str) -> AsyncIterator[list[Photo]]:
                 f"The request has no file named {field!r}.",
                 f"Send multipart/form-data, for example: curl -F {field}=@photo.jpg ADDRESS{request.url.path}",
             )
-        yield [(file.filename or field, file.file.read) for file in files]
+        # one byte more than allowed is enough to know
+        bounded = _service(request).limits.file_bytes + 1
+        yield [(file.filename or field, partial(file.file.read, bounded)) for file in files]
 
 
 def _form(request: Request, most: int) -> AbstractAsyncContextManager[FormData]:

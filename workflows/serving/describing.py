@@ -22,8 +22,11 @@ def describe(document: dict[str, Any], with_token: bool) -> str:
             for path, methods in document["paths"].items()
             for method, operation in methods.items()
         ],
-        schemas=document.get("components", {}).get("schemas", {}),
-        type_of=_type_of,
+        schemas=[
+            _schema(name, schema)
+            for name, schema in document.get("components", {}).get("schemas", {}).items()
+            if "properties" in schema and "Validation" not in name
+        ],
     )
 
 
@@ -42,10 +45,30 @@ def _operation(path: str, method: str, operation: dict[str, Any], with_token: bo
         "method": method.upper(),
         "summary": operation.get("summary", ""),
         "description": operation.get("description", ""),
-        "parameters": operation.get("parameters", []),
+        "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
         "answer": _type_of(answers.get("schema", {})),
         "example": _example(path, method, operation, with_token),
     }
+
+
+def _parameter(parameter: dict[str, Any]) -> dict[str, str]:
+    schema = parameter["schema"]
+    default = schema.get("default")
+    words = ", ".join(default) if isinstance(default, list) else "" if default is None else str(default).lower()
+    return {
+        "name": parameter["name"],
+        "type": _type_of(schema),
+        "description": parameter.get("description") or schema.get("description", ""),
+        "default": words,
+    }
+
+
+def _schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    fields = [
+        {"name": field, "type": _type_of(kind), "description": kind.get("description", "")}
+        for field, kind in schema["properties"].items()
+    ]
+    return {"name": name, "description": schema.get("description", ""), "fields": fields}
 
 
 def _example(path: str, method: str, operation: dict[str, Any], with_token: bool) -> str:
