@@ -1,0 +1,162 @@
+"""Cards of known data sets: what each is, where it is from, under which terms, and how its labels are read.
+
+A card is a YAML file in `datasets/`. Getting what it describes is the only way in which Fieldguide ever fetches
+pictures, and it happens only when a person asks for that card.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from workflows.errors import StorageError, UsageError
+from workflows.store.files import read_json, write_json
+from workflows.store.store import Store
+
+KEPT_FILE = "card.json"
+_FOLDERS = (Path(__file__).parent / "shipped_cards", Path(__file__).parents[2] / "datasets")
+"""Where cards lie: beside this module in an installed wheel (see pyproject.toml), else in the source tree."""
+
+CardLayout = Literal["class-folders", "split-folders", "file-names", "cifar-binary", "generated"]
+
+
+class Checksum(BaseModel):
+    """What a download must hash to. A card whose checksum nobody knows says so by null."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Card(BaseModel):
+    """One known data set.
+
+    Attributes:
+        about: what is in it, in a sentence or two.
+        publisher: whose address `url` is.
+        url: one archive, by http or https; null if the pictures come with the installation.
+        bytes: the archive's exact size.
+        checksum: of the archive, or, without one, of what the card's comment says.
+        origin: whom to cite.
+        licence: SPDX identifier, or `not stated`.
+        terms: what the publisher says about using it, in words.
+        layout: how labels are read: from folders, from `label_pattern`, or by a converter of its own.
+        label_pattern: regular expression with the groups `label` and, perhaps, `split`, found in a path.
+        class_names: from labels as they stand in the archive to the names that the classes get.
+        images: how many pictures it has.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)
+    title: str = Field(min_length=3, max_length=80)
+    about: str = Field(min_length=20)
+    publisher: str = Field(min_length=3)
+    url: str | None = Field(pattern=r"^https?://[^\s/]+/\S+$")
+    bytes: int | None = Field(gt=0)
+    checksum: Checksum
+    origin: str = Field(min_length=3)
+    licence: str = Field(min_length=2)
+    terms: str = Field(min_length=10)
+    layout: CardLayout
+    label_pattern: str | None = None
+    class_names: dict[str, str] = {}
+    images: int = Field(gt=0)
+    classes: list[str] = Field(min_length=2)
+
+    @field_validator("label_pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        try:
+            groups = set(re.compile(pattern).groupindex) if pattern is not None else {"label"}
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        if "label" not in groups or not groups <= {"label", "split"}:
+            raise ValueError("must have the group `label`, may have `split`, and no others")
+        return pattern
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Card:
+        if (self.layout == "file-names") != (self.label_pattern is not None):
+            raise ValueError("`label_pattern` belongs to the layout file-names, and only to that")
+        if (self.layout == "generated") != (self.url is None):
+            raise ValueError("`url` is null for the layout generated, and only for that")
+        if (self.url is None) != (self.bytes is None):
+            raise ValueError("`url` and `bytes` come together")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("`classes` names one class twice")
+        if not set(self.class_names.values()) <= set(self.classes):
+            raise ValueError("`class_names` leads to a class that is not in `classes`")
+        return self
+
+
+def cards_folder() -> Path:
+    """Return the folder of the cards that came with this installation.
+
+    Raises:
+        StorageError: it is missing.
+    """
+    for folder in _FOLDERS:
+        if folder.is_dir():
+            return folder
+    raise StorageError("The cards of known data sets are missing from this installation.", "Install Fieldguide again.")
+
+
+@cache
+def known_cards(folder: Path | None = None) -> tuple[Card, ...]:
+    """Return all cards, by name.
+
+    Raises:
+        StorageError: a card can't be read.
+    """
+    return tuple(read_card(path) for path in sorted((folder or cards_folder()).glob("*.yaml")))
+
+
+def read_card(path: Path) -> Card:
+    """Read one card.
+
+    Raises:
+        StorageError: no such file, no YAML, or not what a card must be.
+    """
+    try:
+        return Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        raise StorageError(f"The card {path} can't be read: {error}") from error
+
+
+def card_of(name: str) -> Card:
+    """Return the card of a known data set.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    cards = {card.name: card for card in known_cards()}
+    if name not in cards:
+        raise UsageError(f"There is no card {name!r}.", f"Known are: {', '.join(cards)}.")
+    return cards[name]
+
+
+def keep_card(store: Store, dataset: str, card: Card, sha256: str) -> None:
+    """Keep the card beside the data set that was made from it, with the checksum of what really came."""
+    document = card.model_dump(mode="json") | {"checksum": {"sha256": sha256}}
+    write_json(store.dataset_folder(dataset) / KEPT_FILE, document)
+
+
+def kept_card(store: Store, dataset: str) -> Card | None:
+    """Return the card that a data set was fetched by, with its licence; None if it was not fetched.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    path = store.dataset_folder(dataset) / KEPT_FILE
+    if not path.exists():
+        return None
+    try:
+        return Card.model_validate(read_json(path))
+    except ValidationError as error:
+        raise StorageError(f"{path} can't be read: {error}.", "The file is damaged.") from error
