@@ -9,10 +9,11 @@ import time
 
 import pandas as pd
 
-from workflows.data.audit import duplicates, quality
+from workflows.data.audit import balance, duplicates, outliers, quality, tank
 from workflows.data.audit.findings import SEVERITIES, AuditInput, AuditReport, Check, Finding
 from workflows.data.facts import version_measures
-from workflows.data.version import DatasetVersion
+from workflows.data.reports import load_report
+from workflows.data.version import REPORT_FILE, DatasetVersion
 from workflows.errors import StorageError
 from workflows.progress import Progress, silent
 from workflows.store.files import read_json, read_table, write_json, write_table
@@ -24,7 +25,13 @@ AUDIT_VERSION = 1
 AUDIT_FILE = "audit.json"
 SCORES_FILE = "audit.parquet"
 
-CHECKS: tuple[Check, ...] = (*quality.CHECKS, *duplicates.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *quality.CHECKS,
+    *duplicates.CHECKS,
+    *balance.CHECKS,
+    *outliers.CHECKS,
+    *tank.CHECKS,
+)
 
 
 def audit(store: Store, version: DatasetVersion, progress: Progress = silent, refresh: bool = False) -> AuditReport:
@@ -45,7 +52,7 @@ def audit(store: Store, version: DatasetVersion, progress: Progress = silent, re
     findings: list[Finding] = []
     scores = [given.images[["image_id"]]]
     for number, check in enumerate(CHECKS):
-        progress("audit", number, len(CHECKS), check.__name__.replace("_", " ").strip())
+        progress("audit", number, len(CHECKS), check.__name__.removeprefix("check_").replace("_", " "))
         result = check(given)
         findings += result.findings
         scores += [] if result.scores is None else [result.scores]
@@ -73,7 +80,15 @@ def audit_input(store: Store, version: DatasetVersion, progress: Progress = sile
     """Return what the checks look at: the version's table with the measured facts of each image."""
     table = version.table().reset_index(drop=True).drop(columns="phash")
     measures = version_measures(version, store.blobs, progress)
-    return AuditInput(store, version, table.merge(measures, on="sha256", how="left", validate="m:1"), (), progress)
+    images = table.merge(measures, on="sha256", how="left", validate="m:1")
+    return AuditInput(store, version, images, _rejected(version), progress)
+
+
+def _rejected(version: DatasetVersion) -> tuple[tuple[str, str], ...]:
+    """Return path and reason of what the import refused that made this version, if an import did."""
+    if not (version.folder / REPORT_FILE).exists():
+        return ()
+    return tuple((entry.path, entry.reason) for entry in load_report(version).left_out() if entry.outcome == "rejected")
 
 
 def _kept(version: DatasetVersion) -> AuditReport | None:

@@ -1,0 +1,219 @@
+"""Checks of the classes: how many photos each has and where, how they are called, and what was left out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from workflows.data.audit.findings import AuditInput, Check, CheckResult, Finding
+from workflows.data.version import SPLITS
+from workflows.store.names import counted
+
+TINY_CLASS = 10
+"""Photos; below this, what a class looks like is guesswork, and its figures are anecdotes."""
+
+LEAST_TRAINING = 2
+"""One photo alone can't show what photos of a class have in common."""
+
+UNEVEN = 3.0
+IMBALANCED = 10.0
+"""Photos of the largest class for each one of the smallest."""
+
+MUCH_REJECTED = 0.01
+_SHOWN = 8
+
+_IGNORED_IN_NAMES = re.compile(
+    r"(?<=\D)[\s_\-.,;:'\"’`´·]+|[\s_\-.,;:'\"’`´·]+(?!\d)"  # `1.5` and `15`, `-1` and `1` do differ
+)
+
+
+def check_tiny_classes(given: AuditInput) -> CheckResult:
+    """Find classes with too few photos to be learnt or judged."""
+    images = given.labelled
+    totals = images["label"].value_counts()
+    training = images.loc[images["split"] == "train", "label"].value_counts().reindex(totals.index, fill_value=0)
+    hopeless = sorted(str(label) for label in totals.index[(training > 0) & (training < LEAST_TRAINING)])
+    small = sorted(str(label) for label in totals.index[totals < TINY_CLASS])
+    concerned = sorted({*hopeless, *small})
+    if not concerned:
+        return CheckResult()
+    sizes = {label: int(totals[label]) for label in concerned}
+    least = min(concerned, key=lambda label: (sizes[label], label))
+    why = f" {_listed(hopeless)} with a single photo to train on." if hopeless else ""
+    return CheckResult(
+        (
+            Finding(
+                key="tiny-class",
+                severity="error" if hopeless else "warning",
+                title=f"{counted(len(concerned), 'class has', 'classes have')} very few photos, e.g. {least!r} "
+                f"{sizes[least]}",
+                explanation=f"Photos of all splits together: {_sizes(sizes)}.{why} The fewer photos, the more a class is "
+                "learnt by heart instead of understood, and the less its figures say.",
+                advice=f"Add photos until each class has at least {TINY_CLASS}, better 50; or take the class out.",
+                image_ids=tuple(images.loc[images["label"].isin(concerned), "image_id"]),
+                score=float(sizes[least]),
+                threshold=float(TINY_CLASS),
+                facts={"classes": sizes, "training": {label: int(training[label]) for label in concerned}},
+            ),
+        )
+    )
+
+
+def check_balance(given: AuditInput) -> CheckResult:
+    """Find classes of very different sizes."""
+    totals = given.labelled["label"].value_counts()
+    if len(totals) < 2 or totals.iloc[0] / totals.iloc[-1] < UNEVEN:
+        return CheckResult()
+    ratio = float(totals.iloc[0] / totals.iloc[-1])
+    most, least = str(totals.index[0]), str(totals.index[-1])
+    warning = ratio >= IMBALANCED
+    share = float(totals.iloc[0] / totals.sum())
+    return CheckResult(
+        (
+            Finding(
+                key="class-imbalance",
+                severity="warning" if warning else "info",
+                title=f"Class {most!r} has {ratio:.0f} times as many photos as {least!r}",
+                explanation=f"{most!r} has {totals.iloc[0]:,} photos, {least!r} {totals.iloc[-1]:,}. A model that always answers "
+                f"{most!r} is right for {share:.0%} without knowing anything, and rare classes weigh little in training.",
+                advice="Add photos of the rare classes. Set class_weighting of the workflow's training node to `sqrt` or "
+                "`balanced`, and judge by the mean over classes (F1, macro) instead of the accuracy.",
+                score=round(ratio, 2),
+                threshold=IMBALANCED if warning else UNEVEN,
+                facts={"classes": {str(label): int(count) for label, count in totals.items()}},
+            ),
+        )
+    )
+
+
+def check_absent_classes(given: AuditInput) -> CheckResult:
+    """Find classes that a split lacks."""
+    images = given.labelled
+    labels = set(images["label"])
+    present = {split: set(images.loc[images["split"] == split, "label"]) for split in SPLITS}
+    absent = {split: sorted(labels - found) for split, found in present.items() if found and labels - found}
+    if not absent:
+        return CheckResult()
+    untaught = absent.get("train", [])
+    listed = "; ".join(f"{split}: {_listed(missing)}" for split, missing in absent.items())
+    missing = sorted({label for labels_of in absent.values() for label in labels_of})
+    return CheckResult(
+        (
+            Finding(
+                key="absent-class",
+                severity="error" if untaught else "warning",
+                title=f"{counted(len(missing), 'class is', 'classes are')} missing from a split",
+                explanation=f"Without photos in {listed}. "
+                + ("What has no training photos can never be recognised. " if untaught else "")
+                + "What has no validation or test photos is never judged.",
+                advice="Move photos of these classes there, or import again without given splits.",
+                image_ids=tuple(images.loc[images["label"].isin(missing), "image_id"]),
+                facts={"absent": absent},
+            ),
+        )
+    )
+
+
+def check_class_names(given: AuditInput) -> CheckResult:
+    """Find class names that differ only in case, spacing or punctuation."""
+    sizes = Counter(str(label) for label in given.labelled["label"])
+    alike = similar_names(sizes)
+    if not alike:
+        return CheckResult()
+    # single letters are commonly classes of their own, as in handwriting
+    letters = all(len(folded_name(names[0])) == 1 for names in alike)
+    merges = "; ".join(f"{_listed(names[1:])} into {names[0]!r}" for names in alike[:_SHOWN])
+    fewer = {name for names in alike for name in names[1:]}
+    return CheckResult(
+        (
+            Finding(
+                key="similar-class-names",
+                severity="info" if letters else "warning",
+                title=f"Class names that are nearly the same: {', '.join(map(repr, alike[0]))}",
+                explanation=f"{counted(len(alike), 'class seems', 'classes seem')} to be written in several ways: "
+                f"{'; '.join(_listed(names) for names in alike[:_SHOWN])}. A network would be asked to tell them apart.",
+                advice="If they are one class, merge them; if not, rename one so that people can tell them apart.",
+                repair=None if letters else f"merges {merges}",
+                image_ids=tuple(given.labelled.loc[given.labelled["label"].isin(fewer), "image_id"]),
+                facts={"classes": alike, "sizes": {name: sizes[name] for names in alike for name in names}},
+            ),
+        )
+    )
+
+
+def folded_name(name: str) -> str:
+    """Return a class name without what people write differently by mistake: case, spaces, punctuation, Unicode forms.
+
+    >>> folded_name("Oxeye_Daisy ") == folded_name("oxeye-daisy"), folded_name("C++") == folded_name("C")
+    (True, False)
+    """
+    text = unicodedata.normalize("NFKC", name).casefold()
+    visible = "".join("-" if unicodedata.category(c) == "Pd" else c for c in text if unicodedata.category(c) != "Cf")
+    return _IGNORED_IN_NAMES.sub("", unicodedata.normalize("NFKC", visible)) or text
+
+
+def similar_names(sizes: Mapping[str, int]) -> list[list[str]]:
+    """Return the groups of names that fold to the same, in each the name with most images first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
+        groups[folded_name(name)].append(name)
+    return [names for _, names in sorted(groups.items()) if len(names) > 1]
+
+
+def check_left_out(given: AuditInput) -> CheckResult:
+    """Tell what is not used: files that the import refused, images without a label."""
+    findings = []
+    if given.rejected:
+        share = len(given.rejected) / (len(given.rejected) + len(given.images))
+        reasons = Counter(reason.partition(":")[0].partition("(")[0].strip() for _, reason in given.rejected)
+        path, why = given.rejected[0]
+        findings.append(
+            Finding(
+                key="rejected-files",
+                severity="warning" if share >= MUCH_REJECTED else "info",
+                title=f"{counted(len(given.rejected), 'file')} could not be used",
+                explanation=f"The import refused {share:.1%} of the images, e.g. {path}: {why}.",
+                advice="Mend or replace these files and import again; they are not part of this version.",
+                score=round(share, 4),
+                threshold=MUCH_REJECTED,
+                facts={
+                    "reasons": dict(reasons.most_common()),
+                    "files": [list(entry) for entry in given.rejected[:100]],
+                },
+            )
+        )
+    unlabelled = given.images.loc[given.images["label"].isna(), "image_id"]
+    if len(unlabelled):
+        findings.append(
+            Finding(
+                key="unlabelled",
+                severity="info",
+                title=f"{counted(len(unlabelled), 'image has', 'images have')} no label yet",
+                explanation="Training leaves images without a label out.",
+                advice="Label them, or leave them for later.",
+                image_ids=tuple(unlabelled),
+            )
+        )
+    return CheckResult(tuple(findings))
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    ordered = sorted(sizes, key=lambda label: (sizes[label], label))
+    text = ", ".join(f"{label!r} {sizes[label]}" for label in ordered[:_SHOWN])
+    return text + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
+
+
+CHECKS: tuple[Check, ...] = (
+    check_tiny_classes,
+    check_balance,
+    check_absent_classes,
+    check_class_names,
+    check_left_out,
+)
