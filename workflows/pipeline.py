@@ -166,7 +166,8 @@ def recorded_end(store: Store, run_id: str) -> Iterator[None]:
     try:
         yield
     except (RunCancelled, KeyboardInterrupt) as error:
-        store.runs.update(run_id, state="cancelled", error=str(error) or "interrupted from the keyboard")
+        state = store.runs.stopped_state(run_id)
+        store.runs.update(run_id, state=state, error=str(error) or "interrupted from the keyboard")
         raise
     except FieldguideError as error:
         store.runs.update(run_id, state="failed", error=str(error))

@@ -6,6 +6,7 @@ them. Life is proven by a lock that the kernel drops with the process, not by a 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -37,6 +38,9 @@ ENDED: tuple[RunState, ...] = ("finished", "failed", "cancelled", "interrupted")
 HEARTBEAT_SECONDS = 5.0
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _CANCEL_FILE = "cancel"
+_INTERRUPT = b"interrupt"
+"""What the cancel file holds if the run is only to be interrupted: nobody wants it cancelled."""
+_FINISH_FILE = "finish-early"
 _LOCK_FILE = "run.lock"
 
 
@@ -221,7 +225,7 @@ class RunRecords:
             raise RunError(f"Run {run_id} is already running in {where}.", "Wait for it, or cancel it first.")
         try:
             if before.state != "pending":
-                (self.folder(run_id) / _CANCEL_FILE).unlink(missing_ok=True)
+                self._forget_wishes(run_id)
             record = self._begin(before)
             with self._heart(run_id):
                 yield record
@@ -260,20 +264,63 @@ class RunRecords:
             stop.set()
             thread.join(timeout=HEARTBEAT_SECONDS)
 
-    def request_cancel(self, run_id: str) -> None:
-        """Ask a pending or running run to stop.
+    def request_cancel(self, run_id: str, *, interrupt: bool = False) -> None:
+        """Ask a pending or running run to stop; its checkpoint stays.
+
+        Args:
+            run_id: the run, exactly.
+            interrupt: it is not unwanted, only in the way (the studio ends): its state will be `interrupted`.
 
         Raises:
             RunError: unknown run, or it has ended already.
         """
+        self._not_ended(run_id)
+        write_atomic(self.folder(run_id) / _CANCEL_FILE, _INTERRUPT if interrupt else b"")
+
+    def request_finish(self, run_id: str) -> None:
+        """Ask a pending or running run to end its training with the present epoch, keep the best weights and go on.
+
+        Raises:
+            RunError: unknown run, or it has ended already.
+        """
+        self._not_ended(run_id)
+        write_atomic(self.folder(run_id) / _FINISH_FILE, b"")
+
+    def _not_ended(self, run_id: str) -> None:
         record = self._exactly(run_id)
         if record.state in ENDED:
             raise RunError(f"Run {run_id} is not running: it is {record.state}.")
-        write_atomic(self.folder(run_id) / _CANCEL_FILE, b"")
 
     def cancel_requested(self, run_id: str) -> bool:
         """Return whether somebody asked the run to stop. Cheap: one look at the file system."""
         return (self.folder(run_id) / _CANCEL_FILE).exists()
+
+    def finish_requested(self, run_id: str) -> bool:
+        """Return whether somebody asked the run to end its training early. Cheap, too."""
+        return (self.folder(run_id) / _FINISH_FILE).exists()
+
+    def stopped_state(self, run_id: str) -> RunState:
+        """Return the state of a run that has stopped because it was asked to: `cancelled` or `interrupted`."""
+        path = self.folder(run_id) / _CANCEL_FILE
+        with storage_errors(path, "read"), contextlib.suppress(FileNotFoundError):
+            return "interrupted" if path.read_bytes() == _INTERRUPT else "cancelled"
+        return "cancelled"
+
+    def requeue(self, run_id: str) -> RunRecord:
+        """Make a run that was cut off, cancelled or failed `pending` again, to go on from its last checkpoint.
+
+        Raises:
+            RunError: unknown run, or it is finished or has not ended.
+        """
+        record = self._exactly(run_id)
+        if record.state not in ENDED or record.state == "finished":
+            raise RunError(f"Run {run_id} can't be resumed: it is {record.state}.")
+        self._forget_wishes(run_id)
+        return self.update(run_id, state="pending", pid=None, host=None, finished_at=None, error=None)
+
+    def _forget_wishes(self, run_id: str) -> None:
+        for name in (_CANCEL_FILE, _FINISH_FILE):
+            (self.folder(run_id) / name).unlink(missing_ok=True)
 
     def reconcile(self) -> _Names:
         """Mark runs whose process died without a word as `interrupted`; return their ids.

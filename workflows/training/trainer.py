@@ -72,6 +72,7 @@ class FieldguideTrainer(ClassificationTrainer):
         self.progress = progress
         store = Store(self.job.home)
         self.cancelled = cancelled or (lambda: store.runs.cancel_requested(self.job.run_id))
+        self.finish_early = lambda: store.runs.finish_requested(self.job.run_id)
         self._store = store
         self.recorder: Recorder | None = None
         if RANK in {-1, 0}:
@@ -238,7 +239,9 @@ class FieldguideTrainer(ClassificationTrainer):
                 distributed.broadcast(buffer, src=0)
         if self.recorder is None:
             return None, None
-        last = self.epoch + 1 >= self.epochs
+        if self.finish_early():
+            self.stop = True  # Ultralytics ends its loop behind this evaluation, as when early stopping does it
+        last = self.epoch + 1 >= self.epochs or self.stop
         if (self.epoch + 1) % self.settings.evaluate_every and not last:
             return self.metrics, self.fitness
         logits = logits_of(self.ema.ema, self.pixels.squares(self.val_ids), self.device)
