@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 from workflows.store.store import Store
 
 if TYPE_CHECKING:
+    from app.client.comparing import Comparing
+    from app.client.datasets import Datasets
+    from app.client.evaluation import Evaluation
     from app.client.runs import Runs
     from app.client.studio import Studio
 
@@ -43,6 +46,27 @@ class Client:
         from app.client.runs import Runs
 
         return Runs(self.store)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """Data sets and their versions; every edit makes a new one."""
+        from app.client.datasets import Datasets
+
+        return Datasets(self.store)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What runs answered: at every step, and at the end."""
+        from app.client.evaluation import Evaluation
+
+        return Evaluation(self.store)
+
+    @cached_property
+    def comparing(self) -> Comparing:
+        """Two or more runs beside each other."""
+        from app.client.comparing import Comparing
+
+        return Comparing(self.store)
 
 
 _making = threading.Lock()

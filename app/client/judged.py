@@ -1,0 +1,70 @@
+"""The answers of one run at one moment, and everything that can be computed from them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from workflows.evaluation.calibration import reliability_curve
+from workflows.evaluation.confusion import IntArray, confusion_counts, most_confused_pairs
+from workflows.evaluation.metrics import per_class_metrics
+from workflows.evaluation.predictions import metrics_of
+from workflows.evaluation.thresholds import confidence_histogram, coverage_curve
+
+
+class Judged:
+    """Answers and their judgement; each part is computed when it is first asked for, then kept.
+
+    Attributes:
+        frame: one row per image: `image_id`, `label`, `predicted` (categories), `confidence`,
+            `label_confidence`, `log_loss`, `correct`, `predicted_before`, `confidence_before`, `change`.
+        classes: the class names; a class's index is its place here.
+        compared_with: the step that the changes are counted from; None if there is none.
+    """
+
+    def __init__(self, frame: pd.DataFrame, classes: tuple[str, ...], compared_with: int | None) -> None:
+        self.frame, self.classes, self.compared_with = frame, classes, compared_with
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The document of :func:`workflows.evaluation.predictions.metrics_of`; empty without images."""
+        return metrics_of(self._codes, self.classes) or {}
+
+    @cached_property
+    def matrix(self) -> IntArray:
+        """int[c, c]: images by true class (rows) and predicted class (columns)."""
+        return confusion_counts(self._codes["label"], self._codes["predicted"], self.classes)
+
+    @cached_property
+    def per_class(self) -> pd.DataFrame:
+        """The table of :func:`workflows.evaluation.metrics.per_class_metrics`."""
+        codes = self._codes
+        return per_class_metrics(codes["label"], codes["predicted"], codes["confidence"], self.classes)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """The table of :func:`workflows.evaluation.confusion.most_confused_pairs`."""
+        return most_confused_pairs(self.frame)
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """The table of :func:`workflows.evaluation.calibration.reliability_curve`."""
+        return reliability_curve(self.frame["confidence"], self.frame["correct"])
+
+    @cached_property
+    def histogram(self) -> pd.DataFrame:
+        """The table of :func:`workflows.evaluation.thresholds.confidence_histogram`."""
+        return confidence_histogram(self.frame["confidence"], self.frame["correct"])
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """The table of :func:`workflows.evaluation.thresholds.coverage_curve`."""
+        return coverage_curve(self.frame["confidence"], self.frame["correct"])
+
+    @cached_property
+    def _codes(self) -> pd.DataFrame:
+        """The columns that metrics need, classes as their places: names would be looked up one by one."""
+        codes = {name: self.frame[name].cat.codes.astype("int64") for name in ("label", "predicted")}
+        return self.frame[["confidence", "log_loss"]].assign(**codes)
