@@ -67,10 +67,10 @@ def add(
             mirror=mirror,
             progress=bars,
         )
-    out.answer(report.to_dict(), *_told(report))
+    out.answer(report.to_dict(), *told(report))
 
 
-def _told(report: ImportReport) -> list[Any]:
+def told(report: ImportReport) -> list[Any]:
     """The import report in words: counts, what was left out and why, the splits."""
     version = report.version
     lines: list[Any] = [
@@ -113,13 +113,16 @@ def show(
     version: VersionOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one data set: its classes, splits and where it came from."""
+    """Show one data set: its classes, splits, where it came from and, if it was fetched, under which licence."""
     out = Output(as_json)
+    from workflows.data.cards import kept_card
     from workflows.data.catalog import get_version
     from workflows.store.store import Store
 
-    found = get_version(Store(), name, version)
-    facts = _facts(found)
+    store = Store()
+    found = get_version(store, name, version)
+    card = kept_card(store, name)
+    facts = _facts(found) | ({"licence": card.licence, "terms": card.terms, "origin": card.origin} if card else {})
     lines = [f"{key}: {value}" for key, value in facts.items() if key not in ("classes", "splits")]
     out.answer(facts, "\n".join(lines), _splits(found))
 

@@ -6,8 +6,9 @@ pictures, and it happens only when a person asks for that card.
 
 from __future__ import annotations
 
+import os
 import re
-from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from workflows.errors import StorageError, UsageError
 from workflows.store.files import read_json, write_json
 from workflows.store.store import Store
+
+VARIABLE = "FIELDGUIDE_CARDS"
+"""A folder of further cards: data sets that an organisation shares by http."""
 
 KEPT_FILE = "card.json"
 _FOLDERS = (Path(__file__).parent / "shipped_cards", Path(__file__).parents[2] / "datasets")
@@ -107,14 +111,26 @@ def cards_folder() -> Path:
     raise StorageError("The cards of known data sets are missing from this installation.", "Install Fieldguide again.")
 
 
-@cache
-def known_cards(folder: Path | None = None) -> tuple[Card, ...]:
-    """Return all cards, by name.
+def known_cards() -> list[Card]:
+    """Return all cards by name: those that came along, and those in the folder that `$FIELDGUIDE_CARDS` names.
 
     Raises:
-        StorageError: a card can't be read.
+        StorageError: a card can't be read, or two have the same name.
     """
-    return tuple(read_card(path) for path in sorted((folder or cards_folder()).glob("*.yaml")))
+    cards = [read_card(path) for folder in _all_folders() for path in folder.glob("*.yaml")]
+    for one, other in pairwise(sorted(cards, key=lambda card: card.name)):
+        if one.name == other.name:
+            raise StorageError(
+                f"There are two cards called {one.name!r}.", f"Rename the one in the folder that {VARIABLE} names."
+            )
+    return sorted(cards, key=lambda card: card.name)
+
+
+def _all_folders() -> list[Path]:
+    own = os.environ.get(VARIABLE)
+    if own and not Path(own).expanduser().is_dir():
+        raise StorageError(f"{VARIABLE} names {own}, which is no folder.", "Correct or unset it.")
+    return [cards_folder(), *([Path(own).expanduser()] if own else [])]
 
 
 def read_card(path: Path) -> Card:
