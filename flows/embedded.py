@@ -6,6 +6,8 @@ This one lets signals to the process group pass it by, ends when its caller clos
 that happens, and answers only those who know the token.
 
 Usage: `python embedded.py DESCRIPTOR CALLER_PID`; the port is written to the inherited file descriptor once it is bound.
+Or, for the studio: `python embedded.py --listener DESCRIPTOR CALLER_PID`; it then serves on the inherited socket, with
+Prefect's services (schedules, late runs), until SIGTERM.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import uvicorn
 
 WATCH_SECONDS = 0.5
+START_TIMEOUT_SECONDS = 180.0
 
 
 class _Server(uvicorn.Server):
@@ -65,5 +69,40 @@ def main(told: int, caller: int) -> None:
     server.run(sockets=[listener])
 
 
+def serve_studio(listener: socket.socket, caller: int) -> None:
+    """Serve on `listener` until SIGTERM, or until the caller is gone."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=end_with, args=(caller,), daemon=True).start()
+
+    from prefect.server.api.server import create_app
+
+    from workflows.store.locks import FileLock
+
+    # two that make or migrate the same database at once get in each other's way
+    turn = FileLock(Path(os.environ["PREFECT_HOME"]) / "starting.lock")
+    turn.acquire(timeout=START_TIMEOUT_SECONDS)
+    server = _StudioServer(uvicorn.Config(create_app(final=True), log_level="warning", lifespan="on"), turn.release)
+    signal.signal(signal.SIGTERM, lambda *_: server.end())
+    server.run(sockets=[listener])
+
+
+class _StudioServer(_Server):
+    def __init__(self, config: uvicorn.Config, when_up: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_up = when_up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._when_up()
+
+    def end(self) -> None:
+        """Shut down; whoever still hangs on is cut off, because all that matters is in the store."""
+        self.force_exit = self.should_exit = True
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    if sys.argv[1] == "--listener":
+        serve_studio(socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3]))
+    else:
+        main(int(sys.argv[1]), int(sys.argv[2]))

@@ -114,6 +114,27 @@ class EmbeddedServer:
         self._port.close()
 
 
+def studio_server_command(listener: socket.socket) -> list[str]:
+    """Return the command that serves Prefect's API for the studio on an inherited socket, as this process's child."""
+    script = Path(__file__).with_name("embedded.py")
+    return [sys.executable, "-P", str(script), "--listener", str(listener.fileno()), str(os.getpid())]
+
+
+def studio_server_environment(auth: str) -> dict[str, str]:
+    """Return what shuts that server's doors: only who knows `auth` gets an answer, no web page of another origin does.
+
+    Concurrency leases go to files: kept in memory, a restart of the server ends runs that hold one.
+    """
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": auth,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_UI_ENABLED": "0",
+        "PREFECT_API_URL": "",
+    }
+
+
 def answers(url: str, timeout: float = 2.0) -> bool:
     """Whether a Prefect API answers at `url` (its health page needs no password)."""
     proxies = ProxyHandler({} if urlsplit(url).hostname in LOOPBACK else None)
