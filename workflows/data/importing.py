@@ -13,11 +13,13 @@ import re
 import time
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from workflows.data.deletion import BLOBS_LOCK, finish_deletions
 from workflows.data.facts import FACTS_FILE, kept_measures, next_measures
 from workflows.data.grouping import groups_of
 from workflows.data.merging import merge, place, remarks
@@ -34,9 +36,10 @@ from workflows.data.version import (
     image_id,
     version_of,
 )
-from workflows.errors import SourceError, UsageError
+from workflows.errors import SourceError, StorageError, UsageError
 from workflows.progress import Progress, silent
 from workflows.store.datasets import VersionRecord
+from workflows.store.locks import hold
 from workflows.store.names import slug
 from workflows.store.store import Store
 
@@ -160,7 +163,10 @@ def _take_in(store: Store, name: str, request: _Request, progress: Progress, thr
     def waiting(text: str) -> None:
         progress("import", 0, len(request.found.entries), text)
 
-    with locked(store, name, waiting):
+    with suppress(StorageError):  # a damaged data set must not keep others from growing
+        finish_deletions(store)
+    # others may add files meanwhile, but nobody removes what this import has just found to be there
+    with locked(store, name, waiting), hold(store.locks_folder / BLOBS_LOCK, waiting=waiting, shared=True):
         store.blobs.sweep()
         return _import(store, name, request, progress, threads)
 

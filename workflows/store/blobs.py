@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from workflows.errors import StorageError
@@ -86,6 +87,24 @@ class Blobs:
             finally:
                 temporary.unlink(missing_ok=True)
         return final.name
+
+    def list(self) -> Iterator[str]:
+        """Yield the SHA-256 of everything kept, in order."""
+        for folder in sorted(self._folder.glob("[0-9a-f][0-9a-f]")):
+            yield from sorted(path.name for path in folder.iterdir() if _SHA256.fullmatch(path.name))
+
+    def remove(self, sha256: str) -> int:
+        """Remove the content with this SHA-256, if it is there; return the bytes that this freed.
+
+        Raises:
+            StorageError: `sha256` is not 64 hex digits, or the disk refuses.
+        """
+        path = self.path(sha256)
+        with storage_errors(path, "remove"), contextlib.suppress(FileNotFoundError):
+            size = path.stat().st_size
+            path.unlink()
+            return size
+        return 0
 
     def sweep(self) -> None:
         """Remove what a killed process left half-copied (untouched for an hour)."""

@@ -1,4 +1,4 @@
-"""The records of data sets and their versions. Versions are added, never changed."""
+"""The records of data sets and their versions. Versions are added, never changed; data sets can be deleted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, delete, select
 
 from workflows.store.database import Database
-from workflows.store.tables import datasets, now, versions
+from workflows.store.tables import datasets, now, reviews, versions
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,13 @@ class DatasetRecords:
                 first = datasets.update().where(datasets.c.name == version.dataset)
                 connection.execute(first.values(source=version.source))
             connection.execute(versions.insert().values(**{**asdict(version), "classes": list(version.classes)}))
+
+    def delete(self, name: str) -> None:
+        """Forget a data set with its versions and review list; the records of runs stay."""
+        with self._database.write() as connection:
+            for table in (reviews, versions):
+                connection.execute(delete(table).where(table.c.dataset == name))
+            connection.execute(delete(datasets).where(datasets.c.name == name))
 
     def remember_listing(self, version: VersionRecord, listing: str) -> None:
         """Note that a source with this listing was found to hold exactly this version."""

@@ -47,10 +47,14 @@ class Holder:
 
 
 class FileLock:
-    """An exclusive lock on `path`, held until :meth:`release` or the end of the process."""
+    """A lock on `path`, held until :meth:`release` or the end of the process.
 
-    def __init__(self, path: Path) -> None:
+    It is exclusive; or, if `shared`, held by any number of processes that share it.
+    """
+
+    def __init__(self, path: Path, shared: bool = False) -> None:
         self.path = path
+        self._shared = shared
         self._descriptor: int | None = None
 
     def acquire(self, owner: str = "", timeout: float = 0.0) -> bool:
@@ -67,7 +71,7 @@ class FileLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if self._shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return False
@@ -102,9 +106,11 @@ def _tell_nobody(_text: str) -> None:
 
 
 @contextmanager
-def hold(path: Path, owner: str = "", waiting: Callable[[str], None] = _tell_nobody) -> Iterator[FileLock]:
+def hold(
+    path: Path, owner: str = "", waiting: Callable[[str], None] = _tell_nobody, *, shared: bool = False
+) -> Iterator[FileLock]:
     """Wait for the lock on `path` and hold it for the body; `waiting` is told once for whom it waits."""
-    lock = FileLock(path)
+    lock = FileLock(path, shared)
     if not lock.acquire(owner, timeout=0.5):
         waiting(f"waiting for {lock.holder() or 'another process'}")
         lock.acquire(owner, timeout=float("inf"))

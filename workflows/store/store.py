@@ -5,6 +5,7 @@
     HOME/fieldguide.db        the index: data sets, versions, runs, metrics (SQL)
     HOME/blobs/               original images, by SHA-256
     HOME/datasets/NAME/N/     images.parquet and import.json of version N
+    HOME/quarantine/NAME/     what imports into a data set rejected
     HOME/runs/RUN/            the files of a run
     HOME/models/NAME/N/       the frozen test set of version N of a model
     HOME/decisions/ID/        the report of one decision about a champion
@@ -74,6 +75,10 @@ class Store:
     def dataset_folder(self, name: str) -> Path:
         """Return the folder of a data set's versions."""
         return self.home / "datasets" / name
+
+    def quarantine_folder(self, name: str) -> Path:
+        """Return the folder of files that imports into a data set rejected."""
+        return self.home / "quarantine" / name
 
     def run_folder(self, run_id: str) -> Path:
         """Return the folder of a run's files.
