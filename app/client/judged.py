@@ -9,8 +9,7 @@ import pandas as pd
 
 from workflows.evaluation.calibration import reliability_curve
 from workflows.evaluation.confusion import IntArray, confusion_counts, most_confused_pairs
-from workflows.evaluation.metrics import per_class_metrics
-from workflows.evaluation.predictions import metrics_of
+from workflows.evaluation.metrics import metrics_from_columns, per_class_metrics
 from workflows.evaluation.thresholds import confidence_histogram, coverage_curve
 
 
@@ -29,8 +28,12 @@ class Judged:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """The document of :func:`workflows.evaluation.predictions.metrics_of`; empty without images."""
-        return metrics_of(self._codes, self.classes) or {}
+        """The document of :func:`workflows.evaluation.metrics.metrics_from_columns`; empty without images."""
+        if self.frame.empty:
+            return {}
+        labels, predicted = (self._codes[name].to_numpy() for name in ("label", "predicted"))
+        confidence, losses = (self._codes[name].to_numpy() for name in ("confidence", "log_loss"))
+        return metrics_from_columns(labels, predicted, confidence, losses, None, class_count=len(self.classes))
 
     @cached_property
     def matrix(self) -> IntArray:

@@ -1,0 +1,67 @@
+"""What the page's address says: `?step=12&view=matrix&cell=rose→tulip` opens exactly that, and stays true.
+
+The address is the truth; widgets are set from it before they are drawn and write to it when they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+ARROW = "→"
+
+
+@dataclass(frozen=True)
+class Focus:
+    """Which images are asked for: those of one cell, of one class, or all.
+
+    Attributes:
+        cell: (true class, predicted class).
+        label: a class; its images, and those taken for it.
+    """
+
+    cell: tuple[str, str] | None = None
+    label: str | None = None
+
+
+def read_focus(classes: Sequence[str]) -> Focus:
+    """Return what `?cell=` or `?class=` asks for; names that the run does not know are ignored."""
+    cell, label = st.query_params.get("cell"), st.query_params.get("class")
+    return Focus(parse_cell(cell, classes) if cell else None, label if label in set(classes) else None)
+
+
+def parse_cell(text: str, classes: Sequence[str]) -> tuple[str, str] | None:
+    """Take `true→predicted` apart. Names may hold arrows themselves: the first cut into two known names counts."""
+    known, parts = set(classes), text.split(ARROW)
+    for cut in range(1, len(parts)):
+        true, predicted = ARROW.join(parts[:cut]), ARROW.join(parts[cut:])
+        if true in known and predicted in known:
+            return true, predicted
+    return None
+
+
+def focus_on(*, cell: tuple[str, str] | None = None, label: str | None = None) -> None:
+    """Ask for the images of a cell or a class, or with neither for no special ones."""
+    for name in ("cell", "class", "image"):
+        st.query_params.pop(name, None)
+    if cell is not None:
+        st.query_params["cell"] = ARROW.join(cell)
+    if label is not None:
+        st.query_params["class"] = label
+
+
+def bind(parameter: str, options: Sequence[str], default: str, key: str) -> Callable[[], None]:
+    """Set the widget `key` from the address; return its `on_change`, which writes the address."""
+    wanted = st.query_params.get(parameter)
+    st.session_state[key] = wanted if wanted in options else default
+
+    def note() -> None:
+        chosen = st.session_state.get(key)
+        if chosen is None or chosen == default:
+            st.query_params.pop(parameter, None)
+        else:
+            st.query_params[parameter] = str(chosen)
+
+    return note

@@ -1,0 +1,227 @@
+"""Charts in one style, for light and dark: what is right and validation in blue-green, what is wrong in orange."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from app.components.page import Colours, colours
+
+PERCENT = ".0%"
+SHORT = 180
+TALL = 280
+
+
+def styled(chart: Any, height: int | None = None) -> Any:
+    """Give a chart the studio's style."""
+    colour = colours()
+    sized = chart if height is None else chart.properties(height=height)
+    axis = {
+        "labelColor": colour.soft,
+        "titleColor": colour.ink,
+        "gridColor": colour.line,
+        "domainColor": colour.line,
+        "tickColor": colour.line,
+        "labelFontSize": 11,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
+    return (
+        sized.configure(background="transparent", font="Source Sans, sans-serif")
+        .configure_axis(**axis)
+        .configure_view(stroke=None)
+        .configure_legend(labelColor=colour.ink, titleColor=colour.soft, orient="top", title=None)
+        .configure_title(color=colour.ink, anchor="start", fontSize=13)
+    )
+
+
+def steps_chart(curve: pd.DataFrame, shown: int | None, best: int | None) -> Any:
+    """Draw accuracy and loss over the steps, with the step that the page shows marked.
+
+    Args:
+        curve: index `step`, columns such as `val/top1`, `train/loss`.
+        shown: the step that the page is about; None for the final evaluation.
+        best: the step whose weights were kept, if that is known.
+    """
+    colour = colours()
+    panels = [
+        _two_lines(curve, "top1", "top-1", PERCENT, shown, best, colour),
+        _two_lines(curve, "loss", "loss", "~g", shown, best, colour),
+    ]
+    return styled(alt.hconcat(*panels, spacing=24))
+
+
+def _two_lines(
+    curve: pd.DataFrame, name: str, title: str, form: str, shown: int | None, best: int | None, colour: Colours
+) -> Any:
+    wanted = {f"train/{name}": "training", f"val/{name}": "validation"}
+    present = curve[[column for column in wanted if column in curve]].rename(columns=wanted)
+    table = present.reset_index().melt("step", var_name="of", value_name="value").dropna()
+    of = alt.Color("of:N", scale=alt.Scale(domain=["training", "validation"], range=[colour.train, colour.val]))
+    x = alt.X("step:Q", title="evaluation step", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    y = alt.Y("value:Q", title=title, axis=alt.Axis(format=form, tickCount=4), scale=alt.Scale(zero=False))
+    tooltip = [alt.Tooltip("step:Q"), alt.Tooltip("of:N", title=" "), alt.Tooltip("value:Q", title=title, format=".4g")]
+    lines = alt.Chart(table).mark_line(strokeWidth=2).encode(x=x, y=y, color=of, tooltip=tooltip)
+    layers = [lines]
+    marks = [(best, colour.soft, [2, 3]), (shown, colour.ink, [1, 0])]
+    for step, ink, dash in marks:
+        if step is not None:
+            rule = alt.Chart(pd.DataFrame({"step": [step]})).mark_rule(color=ink, strokeDash=dash, strokeWidth=1.5)
+            layers.append(rule.encode(x="step:Q"))
+    return alt.layer(*layers).properties(height=110, width=460)
+
+
+def reliability_chart(curve: pd.DataFrame) -> Any:
+    """Draw how often answers of each confidence are right, with 95 % intervals, beside what was promised."""
+    colour, full = colours(), curve[curve["count"] > 0]
+    x = alt.X("confidence:Q", title="confidence", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT))
+    y = alt.Y("accuracy:Q", title="really right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT))
+    tooltip = [
+        alt.Tooltip("confidence:Q", format=".1%"),
+        alt.Tooltip("accuracy:Q", title="really right", format=".1%"),
+        alt.Tooltip("count:Q", title="images", format=",d"),
+    ]
+    promise = pd.DataFrame({"confidence": [0.0, 1.0], "accuracy": [0.0, 1.0]})
+    kept = alt.Chart(promise).mark_line(color=colour.soft, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
+    gaps = alt.Chart(full).mark_rule(color=colour.bad, opacity=0.45, strokeWidth=5)
+    spans = alt.Chart(full).mark_rule(color=colour.val, strokeWidth=1.2)
+    dots = alt.Chart(full).mark_line(color=colour.val, point=alt.OverlayMarkDef(filled=True, size=45, color=colour.val))
+    return styled(
+        alt.layer(
+            kept,
+            gaps.encode(x=x, y=y, y2=alt.Y2("confidence:Q")),
+            spans.encode(x=x, y=alt.Y("accuracy_low:Q", title="really right"), y2="accuracy_high:Q"),
+            dots.encode(x=x, y=y, tooltip=tooltip),
+        ),
+        TALL,
+    )
+
+
+def histogram_chart(table: pd.DataFrame, threshold: float | None = None) -> Any:
+    """Draw how many answers are right and wrong at each confidence."""
+    colour = colours()
+    long = table.melt(["bin_low", "bin_high"], value_vars=["right", "wrong"], var_name="answer", value_name="images")
+    scale = alt.Scale(domain=["right", "wrong"], range=[colour.val, colour.bad])
+    x = alt.X(
+        "bin_low:Q", title="confidence", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT, grid=False)
+    )
+    bars = (
+        alt.Chart(long)
+        .mark_bar(binSpacing=1)
+        .encode(
+            x=x,
+            x2="bin_high:Q",
+            y=alt.Y("images:Q", title="images", stack="zero", axis=alt.Axis(tickMinStep=1, format=",d")),
+            color=alt.Color("answer:N", scale=scale),
+            tooltip=["answer:N", "images:Q", alt.Tooltip("bin_low:Q", format=PERCENT, title="from confidence")],
+        )
+    )
+    return styled(alt.layer(bars, *_rule(threshold, colour)), TALL)
+
+
+def coverage_chart(curve: pd.DataFrame, threshold: float) -> Any:
+    """Draw which share of the answers a threshold keeps, and how many of those are right."""
+    colour = colours()
+    names = {"coverage": "answers kept", "accuracy": "of these, right"}
+    long = curve.rename(columns=names).melt(["threshold"], value_vars=list(names.values()), var_name="of").dropna()
+    scale = alt.Scale(domain=list(names.values()), range=[colour.test, colour.val])
+    x = alt.X("threshold:Q", title="confidence threshold", axis=alt.Axis(format=PERCENT, grid=False))
+    y = alt.Y("value:Q", title=None, axis=alt.Axis(format=PERCENT), scale=alt.Scale(domain=[0, 1]))
+    tooltip = [
+        alt.Tooltip("threshold:Q", format=".1%"),
+        alt.Tooltip("of:N", title=" "),
+        alt.Tooltip("value:Q", format=".1%"),
+    ]
+    lines = (
+        alt.Chart(long).mark_line(strokeWidth=2).encode(x=x, y=y, color=alt.Color("of:N", scale=scale), tooltip=tooltip)
+    )
+    return styled(alt.layer(lines, *_rule(threshold, colour)), TALL)
+
+
+def _rule(place: float | None, colour: Colours) -> list[Any]:
+    if place is None:
+        return []
+    return [alt.Chart(pd.DataFrame({"at": [place]})).mark_rule(color=colour.ink, strokeWidth=1.5).encode(x="at:Q")]
+
+
+def course_chart(course: pd.DataFrame, shown: int | None) -> Any:
+    """Draw how strongly the true class of one image was believed, step by step."""
+    colour = colours()
+    x = alt.X("step:Q", title="evaluation step", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    y = alt.Y(
+        "label_confidence:Q",
+        title="belief in the true class",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=PERCENT, tickCount=3),
+    )
+    tooltip = ["step:Q", "predicted:N", alt.Tooltip("label_confidence:Q", title="true class", format=".1%")]
+    line = alt.Chart(course).mark_line(color=colour.val, point=alt.OverlayMarkDef(size=18, color=colour.val))
+    layers = [line.encode(x=x, y=y, tooltip=tooltip)]
+    if shown is not None:
+        layers.append(alt.Chart(pd.DataFrame({"step": [shown]})).mark_rule(color=colour.ink).encode(x="step:Q"))
+    return styled(alt.layer(*layers), 120)
+
+
+def curves_chart(curves: dict[str, pd.DataFrame], name: str, title: str, form: str) -> Any:
+    """Overlay one metric of several runs.
+
+    Args:
+        curves: for each run its table of :meth:`app.client.evaluation.Evaluation.curve`.
+        name: the column, e.g. `val/top1`.
+        title: what it is called.
+        form: d3 format of its values.
+    """
+    tables = [
+        pd.DataFrame({"step": curve.index, "value": curve[name].to_numpy(), "run": run})
+        for run, curve in curves.items()
+        if name in curve
+    ]
+    table = (
+        pd.concat(tables, ignore_index=True).dropna() if tables else pd.DataFrame({"step": [], "value": [], "run": []})
+    )
+    colour = colours()
+    scale = alt.Scale(
+        domain=list(curves), range=[colour.val, colour.bad, colour.test, colour.good, colour.warn, colour.ink]
+    )
+    chart = (
+        alt.Chart(table)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("step:Q", title="evaluation step", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
+            y=alt.Y("value:Q", title=title, axis=alt.Axis(format=form), scale=alt.Scale(zero=False)),
+            color=alt.Color("run:N", scale=scale, legend=alt.Legend(labelLimit=260, columns=2)),
+            tooltip=["run:N", "step:Q", alt.Tooltip("value:Q", title=title, format=".4g")],
+        )
+    )
+    return styled(chart, 220)
+
+
+def differences_chart(table: pd.DataFrame) -> Any:
+    """Draw differences of metrics with their 95 % intervals, zero marked: what crosses it may be luck.
+
+    Args:
+        table: columns `metric`, `difference`, `low`, `high`, `verdict` (better, worse or no clear difference).
+    """
+    colour = colours()
+    words = ["better", "worse", "no clear difference"]
+    scale = alt.Scale(domain=words, range=[colour.good, colour.bad, colour.soft])
+    y = alt.Y("metric:N", sort=table["metric"].tolist(), title=None, axis=alt.Axis(labelLimit=220))
+    reach = float(np.nanmax(np.abs(table[["low", "high"]].to_numpy()))) * 1.1 or 0.01
+    x = alt.X("low:Q", title="difference to the first run", scale=alt.Scale(domain=[-reach, reach]))
+    ink = alt.Color("verdict:N", scale=scale)
+    spans = alt.Chart(table).mark_rule(strokeWidth=3).encode(y=y, x=x, x2="high:Q", color=ink)
+    tooltip = [
+        "metric:N",
+        "verdict:N",
+        *(alt.Tooltip(f"{name}:Q", format="+.4f") for name in ("difference", "low", "high")),
+    ]
+    dots = (
+        alt.Chart(table)
+        .mark_point(filled=True, size=90, opacity=1)
+        .encode(y=y, x="difference:Q", color=ink, tooltip=tooltip)
+    )
+    zero = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(color=colour.ink, strokeDash=[3, 3]).encode(x="at:Q")
+    return styled(alt.layer(zero, spans, dots), 26 * len(table) + 40)

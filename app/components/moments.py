@@ -1,0 +1,114 @@
+"""The choice of a moment: an evaluation step of the training, or the final evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.client import client
+from app.client.evaluation import Moment, Subject
+from app.client.judged import Judged
+from app.components.charts import steps_chart
+from app.components.page import count, percent
+
+SOURCES = {"steps": "While it learnt (validation)", "val": "Final, on validation", "test": "Final, on test"}
+WATCH_SECONDS = 2.0
+
+
+def pick_moment(subject: Subject) -> Moment | None:
+    """Let a moment be chosen, bound to `?step=`; None if the run has recorded none yet."""
+    sources = [*(["steps"] if subject.steps else []), *subject.finals]
+    if not sources:
+        return None
+    wanted = _wanted(subject)
+    st.session_state["moment-source"] = wanted if isinstance(wanted, str) else "steps"
+    source = st.segmented_control(
+        "Answers",
+        sources,
+        format_func=SOURCES.__getitem__,
+        key="moment-source",
+        on_change=_note_source,
+        args=(subject,),
+        required=True,
+        label_visibility="collapsed",
+    )
+    if source != "steps":
+        return "test" if source == "test" else "val"
+    step = wanted if isinstance(wanted, int) else subject.steps[-1]
+    if len(subject.steps) > 1:
+        st.session_state["moment-step"] = step
+        step = st.select_slider("Evaluation step", subject.steps, key="moment-step", on_change=_note_step)
+    if subject.state == "running":
+        _follow(subject.run_id, subject.steps[-1])
+    return int(step)
+
+
+def _wanted(subject: Subject) -> Moment:
+    """Return what the address asks for, else the step whose weights were kept, else the newest."""
+    asked = st.query_params.get("step", "")
+    if asked.isdigit() and int(asked) in subject.steps:
+        return int(asked)
+    if asked in subject.finals:
+        return "test" if asked == "test" else "val"
+    if asked:
+        st.info("The step in the address is not recorded for this run; here is another one.", icon=":material/info:")
+    if not subject.steps:
+        return subject.finals[-1]
+    finished = subject.state == "finished" and subject.best_step in subject.steps
+    return subject.best_step if finished and subject.best_step is not None else subject.steps[-1]
+
+
+def _note_source(subject: Subject) -> None:
+    source = st.session_state["moment-source"]
+    st.query_params["step"] = str(subject.steps[-1]) if source == "steps" else str(source)
+    st.query_params.pop("image", None)
+
+
+def _note_step() -> None:
+    st.query_params["step"] = str(st.session_state["moment-step"])
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def _follow(run_id: str, newest: int) -> None:
+    """Look for new steps of a run that goes on; a page that was not told a step shows the newest."""
+    now = client().evaluation.subject(run_id)
+    if now.state == "running" and (not now.steps or now.steps[-1] == newest):
+        st.caption(f"The training goes on. Newest step: {newest}.")
+        return
+    if "step" not in st.query_params or now.state != "running":
+        st.rerun()
+    st.caption(f"The training goes on. Newest step: {now.steps[-1]}.")
+
+
+def show_steps(subject: Subject, moment: Moment) -> None:
+    """Draw where on the learning curves the moment is."""
+    curve = client().evaluation.curve(subject.run_id)
+    if len(curve) > 1:
+        shown = moment if isinstance(moment, int) else None
+        st.altair_chart(steps_chart(curve, shown, subject.best_step), theme=None, key="steps-chart")
+
+
+def show_metrics(judged: Judged, before: Judged | None) -> None:
+    """Show the headline numbers, with their change since the step before."""
+    metrics, old = judged.metrics, before.metrics if before else {}
+    low, high = metrics["top1_ci95"]
+    shown: tuple[tuple[str, str, str], ...] = (
+        ("Top-1 accuracy", "top1", f"95 % confidence: {percent(low)} to {percent(high)}"),
+        ("F1 (macro)", "f1_macro", "Mean over the classes of the harmonic mean of precision and recall"),
+        ("Precision (macro)", "precision_macro", "Of the images taken for a class, the share that are: class mean"),
+        ("Recall (macro)", "recall_macro", "Of the images of a class, the share that were found: class mean"),
+        ("Average confidence", "average_confidence", "Mean probability of the predicted class"),
+        ("Calibration error", "ece", "Mean gap between confidence and accuracy (ECE, 15 bins); 0 is perfect"),
+    )
+    columns = st.columns(len(shown) + 1)
+    for column, (title, name, words) in zip(columns, shown, strict=False):
+        column.metric(title, percent(metrics[name]), help=words, **_delta(metrics, old, name))
+    columns[-1].metric("Images", count(metrics["support"]))
+
+
+def _delta(metrics: dict[str, Any], old: dict[str, Any], name: str) -> dict[str, Any]:
+    if not old:
+        return {}
+    colour = {"ece": "inverse", "average_confidence": "off"}.get(name, "normal")
+    return {"delta": f"{100 * (metrics[name] - old[name]):+.1f} points", "delta_color": colour}
