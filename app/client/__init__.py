@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from app.client.comparing import Comparing
     from app.client.datasets import Datasets
     from app.client.evaluation import Evaluation
+    from app.client.heatmaps import HeatMapDrawer
+    from app.client.inference import Inference
     from app.client.runs import Runs
     from app.client.studio import Studio
 
@@ -60,6 +62,24 @@ class Client:
         from app.client.evaluation import Evaluation
 
         return Evaluation(self.store)
+
+    @cached_property
+    def heatmaps(self) -> HeatMapDrawer:
+        """Heat-maps of stored images, drawn by the inference server."""
+        from app.client.heatmaps import HeatMapDrawer
+
+        return HeatMapDrawer(self.evaluation, self._eigen_cam)
+
+    @cached_property
+    def inference(self) -> Inference:
+        """The models, in the inference server: predictions, explanations, similar images."""
+        from app.client.inference import Inference
+
+        return Inference(self.store)
+
+    def _eigen_cam(self, run_id: str, sha256: str) -> str:
+        answer = self.inference.explain_stored(run_id, sha256, methods=["eigen-cam"], overlays=True)
+        return answer.maps[0].overlay_png or ""
 
     @cached_property
     def comparing(self) -> Comparing:

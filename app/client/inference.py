@@ -1,0 +1,241 @@
+"""Asks the inference server, which holds the models; none is loaded in the process of the pages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from flows.studio_file import read_studio
+from workflows.errors import FieldguideError, ImageError, RunError, StorageError, UsageError
+from workflows.progress import Progress, silent
+from workflows.serving.answers import (
+    ExplainAnswer,
+    FilePrediction,
+    ModelDetail,
+    ModelsAnswer,
+    ModelSummary,
+    NearestAnswer,
+    Neighbour,
+    PredictAnswer,
+)
+from workflows.store.store import Store
+
+__all__ = [
+    "ExplainAnswer",
+    "Inference",
+    "ModelDetail",
+    "ModelSummary",
+    "NearestAnswer",
+    "Neighbour",
+    "Photo",
+    "Prediction",
+    "ServerDown",
+]
+
+FILES_AT_ONCE = 16
+BYTES_AT_ONCE = 100 * 1024**2
+"""Of files in one request, well below what the server takes; a larger file travels alone."""
+PATIENCE = 60.0
+"""Seconds to go on asking a server that has too much to do."""
+TIMEOUT = httpx.Timeout(120.0, connect=3.0)
+
+Prediction = FilePrediction
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class ServerDown(FieldguideError):  # noqa: N818 - a state, not a fault
+    """The inference server does not answer."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo on its way to the server: a name, its size in bytes, and how to get its bytes."""
+
+    name: str
+    size: int
+    read: Callable[[], bytes]
+
+
+class Inference:
+    """The inference server, from the pages' side. Every method may raise ServerDown."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._making = threading.Lock()
+        self._reached: tuple[str, str] | None = None
+        self._http: httpx.Client | None = None
+
+    def models(self) -> list[ModelSummary]:
+        """Return all classifiers, newest first."""
+        return self._get("/models", ModelsAnswer).models
+
+    def model(self, run_id: str) -> ModelDetail:
+        """Return the classes, layers and methods of a run's classifier. Raises RunError if it left none."""
+        return self._get(f"/models/{run_id}", ModelDetail)
+
+    def predict(
+        self, run_id: str, photos: Iterable[Photo], top: int = 5, progress: Progress = silent, total: int = 0
+    ) -> list[Prediction]:
+        """Predict photos, in the order given; one that can't be read has its `error` in its place.
+
+        Args:
+            run_id: the model.
+            photos: read one request at a time, so thousands of them need no memory.
+            top: how many of the likeliest classes to give.
+            progress: told after each request.
+            total: how many photos there will be, for `progress`.
+
+        Raises:
+            RunError: there is no such model.
+        """
+        answers: list[Prediction] = []
+        for batch in _batches(photos):
+            files = [("files", (photo.name or "photo", photo.read())) for photo in batch]
+            answer = self._ask("/predict", PredictAnswer, {"run": run_id, "top": top}, files=files, fine=(422,))
+            answers += [
+                prediction.model_copy(update={"file": photo.name})
+                for photo, prediction in zip(batch, answer.results, strict=True)
+            ]
+            progress("predict", len(answers), max(total, len(answers)))
+        return answers
+
+    def predict_stored(self, run_id: str, hashes: Sequence[str], top: int = 5) -> list[Prediction]:
+        """Predict images of the store by their SHA-256 (64 at most). Raises RunError, UsageError."""
+        query = {"run": run_id, "top": top}
+        return self._ask("/predict-stored", PredictAnswer, query, json={"sha256": list(hashes)}, fine=(422,)).results
+
+    def explain(
+        self,
+        run_id: str,
+        image: str | bytes,
+        methods: Sequence[str] = ("eigen-cam", "grad-cam++"),
+        targets: Sequence[str] = (),
+        layer: int | None = None,
+        top: int = 5,
+        overlays: bool = False,
+    ) -> ExplainAnswer:
+        """Explain the answer for one photo; the pictures of the answer are the base64 of PNGs.
+
+        Args:
+            run_id: the model.
+            image: the SHA-256 of an image of the store, or the content of a file.
+            methods: of heat-maps; see `model`.
+            targets: classes whose evidence to show; empty means the predicted one.
+            layer: layer to look at; None chooses by the image size.
+            top: how many of the likeliest classes to give.
+            overlays: also draw each map over the photo.
+
+        Raises:
+            ImageError: the photo can't be read.
+            RunError, UsageError: no such model, image, method, class or layer.
+        """
+        query = {"run": run_id, "method": list(methods), "target": list(targets), "top": top, "overlays": overlays}
+        if layer is not None:
+            query["layer"] = layer
+        return self._ask_about("explain", ExplainAnswer, query, image)
+
+    def explain_stored(
+        self, run_id: str, sha256: str, methods: Sequence[str] = ("eigen-cam",), overlays: bool = True
+    ) -> ExplainAnswer:
+        """Explain the answer for an image of the store, with the maps drawn over it; see `explain`."""
+        return self.explain(run_id, sha256, methods, overlays=overlays)
+
+    def nearest(self, run_id: str, image: str | bytes, count: int = 12) -> NearestAnswer:
+        """Return the training images that the network finds most like an image (see `explain` for `image`).
+
+        The first time for a run its training images have to be looked at: then `state` is `building`, `done` of
+        `total` say how far it is, and asking again goes on waiting.
+        """
+        return self._ask_about("nearest", NearestAnswer, {"run": run_id, "count": count}, image)
+
+    def _get(self, path: str, kind: type[Answer]) -> Answer:
+        return self._answer("GET", path, kind)
+
+    def _ask(self, path: str, kind: type[Answer], query: Mapping[str, Any], **body: Any) -> Answer:
+        return self._answer("POST", path, kind, params=dict(query), **body)
+
+    def _answer(self, method: str, path: str, kind: type[Answer], fine: tuple[int, ...] = (), **request: Any) -> Answer:
+        """Ask, again while the server is busy; `fine` are statuses whose body is an answer, too."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            response = self._send(method, path, **request)
+            wait = float(response.headers.get("retry-after", "1"))
+            if response.status_code != 503 or time.monotonic() + wait > deadline:
+                break
+            time.sleep(wait)
+        document = _document(response)
+        whole = response.status_code in fine and "results" in document
+        if response.status_code >= 400 and not whole:
+            raise _error(response.status_code, document)
+        return kind.model_validate(document)
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            return self._connection().request(method, path, **request)
+        except httpx.TimeoutException as error:
+            raise ServerDown(
+                "The inference server takes too long to answer.", "Try again when the training beside it is done."
+            ) from error
+        except httpx.TransportError as error:
+            raise ServerDown(
+                "The inference server does not answer.",
+                "The studio restarts it by itself: try again in a few seconds. If that does not help, "
+                "end `fieldguide up` with Ctrl-C and start it again.",
+            ) from error
+
+    def _connection(self) -> httpx.Client:
+        """Return the connection to the server that is up now; another one after a restart."""
+        studio = read_studio(self._store.home)
+        if studio is None or not studio.inference_url:
+            raise ServerDown(
+                "The inference server is not running.", "Start the studio with `fieldguide up`; it brings the server."
+            )
+        place = studio.inference_url, studio.inference_token
+        with self._making:
+            if self._http is None or self._reached != place:
+                headers = {"Authorization": f"Bearer {place[1]}"} if place[1] else {}
+                # no proxy from the environment: photos go nowhere but to this machine
+                self._http = httpx.Client(base_url=place[0], headers=headers, timeout=TIMEOUT, trust_env=False)
+                self._reached = place
+            return self._http
+
+
+def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
+    batch: list[Photo] = []
+    size = 0
+    for photo in photos:
+        if batch and (len(batch) == FILES_AT_ONCE or size + photo.size > BYTES_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(photo)
+        size += photo.size
+    if batch:
+        yield batch
+
+
+def _document(response: httpx.Response) -> dict[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        return document
+    return {"error": f"The inference server answered with status {response.status_code} and no words."}
+
+
+def _error(status: int, document: dict[str, Any]) -> FieldguideError:
+    kinds: dict[int, type[FieldguideError]] = {
+        400: UsageError,
+        404: RunError,
+        422: ImageError,
+        503: ServerDown,
+        507: StorageError,
+    }
+    kind = kinds.get(status, FieldguideError)
+    return kind(str(document.get("error", "The inference server refused.")), str(document.get("hint", "")))
