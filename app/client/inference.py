@@ -154,6 +154,17 @@ class Inference:
         """
         return self._ask_about("nearest", NearestAnswer, {"run": run_id, "count": count}, image)
 
+    def nearest_stored(self, run_id: str, sha256: str, count: int = 12) -> NearestAnswer:
+        """Return the training images most like an image of the store; see `nearest`."""
+        return self.nearest(run_id, sha256, count)
+
+    def _ask_about(
+        self, what: Literal["explain", "nearest"], kind: type[Answer], query: dict[str, Any], image: str | bytes
+    ) -> Answer:
+        if isinstance(image, str):
+            return self._ask(f"/{what}-stored", kind, query, json={"sha256": image})
+        return self._ask(f"/{what}", kind, query, files=[("file", ("photo", image))])
+
     def _get(self, path: str, kind: type[Answer]) -> Answer:
         return self._answer("GET", path, kind)
 
