@@ -46,6 +46,7 @@ def result_document(context: RunContext) -> dict[str, Any]:
         "dataset": {name: dataset[name] for name in ("name", "version", "images", "classes")},
         "splits": {split: done["split"].get(split, 0) for split in ("train", "val", "test")},
         "import": dataset["import"],
+        "findings": done["audit"].get("findings", []),
         "metrics": {"val": None, "test": None, **evaluation.get("metrics", {})},
         "suspected_labels": evaluation.get("suspected_labels", 0),
         "training": training,
@@ -63,6 +64,7 @@ def result_document(context: RunContext) -> dict[str, Any]:
 
 _STAGE_KEYS = (
     "dataset",
+    "audit",
     "workflow",
     "split",
     "augmentation",

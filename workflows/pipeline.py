@@ -7,7 +7,8 @@ without Prefect, :func:`run_pipeline` walks the same stages.
 
 ::
 
-    request -> dataset -> workflow -> split -> augmentation -> model -> training -> evaluation -> explanation -> report
+    request -> dataset -> audit -> workflow -> split -> augmentation -> model
+            -> training -> evaluation -> explanation -> report
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class TrainRequest(BaseModel):
     weights: str | None = Field(None, description="`auto`, `none` or a file instead of the workflow's.")
     device: str | None = Field(None, description="Device instead of the workflow's.")
     minutes: float | None = Field(None, gt=0, description="Time that training may take, by estimate.")
+    allow: tuple[str, ...] = Field((), description="Errors of the data set's audit to train on regardless, by key.")
     trust: bool = Field(False, description="Unpickle a .pt file whose checksum is not known.")
 
 

@@ -57,6 +57,26 @@ def dataset_inputs(context: RunContext) -> dict[str, Any] | None:
     return {"source": str(source), "listing": listing, "known": known, "asked": asked}
 
 
+def audit_photos(context: RunContext) -> dict[str, Any]:
+    """Audit the data set; what would make the training worthless stops it, unless it is allowed by name."""
+    from workflows.data.audit.gate import noted, refuse_errors
+    from workflows.data.audit.run import audit
+
+    report = audit(context.store, context.version, context.progress)
+    refuse_errors(report, [*context.request.allow, *_settled_by_splitting(context)])
+    for finding in (*report.errors, *report.warnings):
+        context.progress("audit", 1, 1, f"{finding.severity}: {finding.title} ({finding.key})")
+    return {"findings": noted(report)}
+
+
+def _settled_by_splitting(context: RunContext) -> tuple[str, ...]:
+    """Return the findings about a split that this run's workflow does not use, because it divides the photos anew."""
+    given = context.request.workflow
+    if given is None or Workflow.model_validate(given).split.source != "new":
+        return ()
+    return ("leak-exact", "leak-near", "absent-class")
+
+
 def settle_workflow(context: RunContext) -> dict[str, Any]:
     """Recommend a graph, or take the one that was given, and apply what was asked for by name."""
     from workflows.recommend.advice import recommend_for, with_estimate
@@ -104,7 +124,7 @@ def with_requests(workflow: Workflow, context: RunContext) -> Workflow:
 def settle_split(context: RunContext) -> dict[str, Any]:
     """Write down which photo is in which split for this run."""
     settings: SplitSettings = context.workflow.split
-    table = context.version.table()
+    table = context.version.labelled()
     if settings.source == "new":
         from workflows.data.splits import assign_splits
 
@@ -283,6 +303,7 @@ def write_report(context: RunContext) -> dict[str, Any]:
 
 STAGES: tuple[Stage, ...] = (
     Stage("dataset", "import photos", take_dataset, retries=1, cache_inputs=dataset_inputs),
+    Stage("audit", "audit photos", audit_photos),
     Stage("workflow", "recommend workflow", settle_workflow),
     Stage("split", "split", settle_split),
     Stage("augmentation", "decode photos", decode_photos, cache_inputs=decoding_inputs),

@@ -41,6 +41,10 @@ def train(
         str | None,
         typer.Option(metavar="REGEX|COLUMN", help="Images that agree in this stay on one side of the split."),
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FINDING", help="Train in spite of this error of the data set's audit; repeatable."),
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Unpickle a .pt file whose checksum is unknown: it can run any code.")
     ] = False,
@@ -69,6 +73,7 @@ def train(
         weights=_weights(weights),
         device=device,
         minutes=minutes,
+        allow=tuple(allow or ()),
         trust=trust,
     )
     tell(out, carry_on(out, store, create_run(store, request).run_id))
@@ -124,6 +129,7 @@ def summary(result: dict[str, Any]) -> list[Any]:
     return [
         metrics_table(metrics),
         f"{judged.capitalize()}: {headline(metrics[judged])}",
+        *_concerns(result),
         f"Took {took} on {result['device']}: "
         + ", ".join(f"{node} {duration(s)}" for node, s in seconds.items() if s >= 1),
         "",
@@ -134,6 +140,13 @@ def summary(result: dict[str, Any]) -> list[Any]:
         f"  fieldguide explain {run_id} PHOTO...",
         f"  fieldguide runs show {run_id}",
     ]
+
+
+def _concerns(result: dict[str, Any]) -> list[str]:
+    """What the audit of the data found that weakens these figures."""
+    found = [finding for finding in result.get("findings", []) if finding["severity"] != "info"]
+    lines = [f"Data {finding['severity']}: {finding['title']} ({finding['key']})" for finding in found]
+    return [*lines, f"See: fieldguide dataset audit {result['dataset']['name']}"] if lines else []
 
 
 def _places(artifacts: dict[str, str], judged: str) -> list[str]:

@@ -69,6 +69,16 @@ def cautions(metrics: Mapping[str, Metrics | None], split: str, part: pd.DataFra
     return found
 
 
+def data_cautions(result: Mapping[str, Any]) -> list[str]:
+    """List what the audit of the data found that speaks against the figures."""
+    return [
+        f"The photos’ audit found {'an error' if finding['severity'] == 'error' else 'reason for doubt'}: "
+        f"{finding['title']} ({finding['key']})."
+        for finding in result.get("findings") or []
+        if finding["severity"] in ("error", "warning")
+    ]
+
+
 def findings(metrics: Metrics, part: pd.DataFrame, classes: Sequence[str], suspects: int) -> list[str]:
     """List what is worth knowing first: the baseline, the weakest class, the main mistake, calibration, labels."""
     found = [_baseline(metrics, part), *_weakest(part), *_main_mistake(part), _calibration(metrics)]

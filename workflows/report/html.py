@@ -25,7 +25,7 @@ from workflows.evaluation.tables import most_wrong
 from workflows.report import words
 from workflows.report.build import SHOWN, SPLIT_TITLES, TINY, best_step, calibration_bins, split_charts, suspected_of
 from workflows.report.curves import learning_curves_picture
-from workflows.report.findings import SPLIT_NAMES, cautions, f1_interval, findings, headline, origin_of
+from workflows.report.findings import SPLIT_NAMES, cautions, data_cautions, f1_interval, findings, headline, origin_of
 from workflows.report.tables import class_rows, explanation_rows, reason_rows, setting_rows, split_rows
 from workflows.report.theme import DPI
 from workflows.store.files import write_atomic
@@ -52,7 +52,7 @@ def build_report(run_folder: Path, result: Mapping[str, Any], steps: pd.DataFram
         RunError: There are no predictions, or they hold neither a validation nor a test image.
         StorageError: The disk is full or read-only.
     """
-    page = _environment().get_template("template.html").render(report_contents(run_folder, result, steps))
+    page = page_environment().get_template("template.html").render(report_contents(run_folder, result, steps))
     path = run_folder / "report.html"
     write_atomic(path, page.encode())
     return path
@@ -82,7 +82,7 @@ def report_contents(run_folder: Path, result: Mapping[str, Any], steps: pd.DataF
         "f1_ci95": f1_interval(part, classes),
         "headline": headline(main, split),
         "origin": origin_of(split),
-        "cautions": cautions(metrics, split, part),
+        "cautions": cautions(metrics, split, part) + data_cautions(result),
         "findings": findings(main, part, classes, len(suspects)),
         "charts": _charts(part, classes, split, result, steps),
         "class_rows": class_rows(part, classes),
@@ -193,7 +193,8 @@ def _data_uri(content: bytes, kind: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the templates of this folder, with autoescaping and the words that they use."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
