@@ -1,4 +1,4 @@
-"""Taking a source of labelled images in as a data set's next version.
+"""Taking a source of images in as a data set's next version.
 
 The order makes it safe to be killed at any moment: images are copied into the store one by one (each whole
 or not at all), then the version's files appear in one rename, and its record last. What was copied before
@@ -8,58 +8,68 @@ a crash is found again by the next attempt.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 import unicodedata
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from workflows.data.corrections import SAID_FILE, Corrected, keep_corrections, last_said
 from workflows.data.deletion import BLOBS_LOCK, finish_deletions
 from workflows.data.facts import FACTS_FILE, kept_measures, next_measures
 from workflows.data.grouping import groups_of
+from workflows.data.import_rows import entries_of, refuse_unreadable, rejected_files, rows_of
 from workflows.data.merging import merge, place, remarks
 from workflows.data.publishing import in_order, locked, next_record, publish_record
-from workflows.data.reports import ImportReport, ReportEntry, load_report
-from workflows.data.sources import Scan, scan
+from workflows.data.quarantine import quarantine
+from workflows.data.reports import ImportReport, load_report
+from workflows.data.sources import Scan, listing_of, open_source
 from workflows.data.splits import check_ratios
 from workflows.data.verification import Journal, VerifiedImage, known_images, verify_images
-from workflows.data.version import (
-    COLUMNS,
-    SPLITS,
-    Action,
-    Split,
-    image_id,
-    version_of,
-)
-from workflows.errors import SourceError, StorageError, UsageError
+from workflows.data.version import SPLITS, Action, DatasetVersion, Split, version_of
+from workflows.errors import StorageError, UsageError
 from workflows.progress import Progress, silent
 from workflows.store.datasets import VersionRecord
 from workflows.store.locks import hold
 from workflows.store.names import slug
 from workflows.store.store import Store
 
-UNREADABLE_SHARE = 0.2
-UNREADABLE_LEAST = 3
 DEFAULT_RATIOS = (0.7, 0.15, 0.15)
 _NAME = re.compile(r"\w[\w.-]{0,63}")
+_ARCHIVE_SUFFIXES = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|(tar\.)?(gz|bz2|xz))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class _Request:
+class _Asked:
     """What was asked of an import."""
 
-    found: Scan
-    groups: list[str | None]
+    source: Path
+    labels: Path | None
     ratios: Sequence[float]
+    group_by: str | None
     seed: int
     mirror: bool
-    listing: str
+    encoding: str | None = None
+    unlabelled: bool = False
+    afresh: bool = False
     author: str | None = None
+
+    def listing(self, fingerprint: str) -> str:
+        """Return what must be equal for the source to need no new look."""
+        return hashlib.sha256(f"{fingerprint}\0{self.group_by}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What the data set holds before the import."""
+
+    versions: list[DatasetVersion]
+    newest: VersionRecord | None
+    table: pd.DataFrame | None
 
 
 def add_dataset(
@@ -72,36 +82,54 @@ def add_dataset(
     group_by: str | None = None,
     seed: int = 0,
     mirror: bool = False,
+    encoding: str | None = None,
+    unlabelled: bool = False,
+    afresh: bool = False,
+    author: str | None = None,
     progress: Progress = silent,
     threads: int | None = None,
 ) -> ImportReport:
-    """Import a folder of labelled images as a new data set, or as the next version of one.
+    """Import a folder or an archive of images as a new data set, or as the next version of one.
+
+    Corrections made here (labels, splits, removals) are kept as long as the source says of an image what it
+    said before. Images that came without a label get the one that a later source gives them.
 
     Args:
         name: the data set's name. If it exists, the new version holds its images and the new ones.
-        source: folder of class folders, of train/val/test folders, or of images named in `labels`.
-        labels: CSV with the columns `filename` and `label`.
+        source: folder or archive of class folders, of train/val/test folders, or of images named in `labels`.
+        labels: label file: CSV with the columns `filename` and `label`, JSON lines, or an export of a
+            labelling tool.
         ratios: shares of train, val and test, unless the split comes with the source.
         group_by: column of the label file, or regular expression on the relative path; images of one group
             stay together.
         seed: decides the split of new images.
         mirror: the new version holds exactly what the source holds now; images keep their splits.
-        progress: told how many images are verified, as stage `import`.
+        encoding: of the label file; default UTF-8.
+        unlabelled: take every image without a label, to be labelled later.
+        afresh: take the source's word for everything, also where it was corrected here.
+        author: who; by default the user.
+        progress: told how much is unpacked and how many images are verified, as stages `unpack` and `import`.
         threads: decoders at once; default by the number of cores.
 
     Returns:
         The report; its version is an older one if nothing has changed.
 
     Raises:
-        SourceError: missing, empty, one class only, a faulty label file, or too many unreadable images.
+        SourceError: missing, empty, one class only, a faulty label file, a dangerous archive, or too many
+            unreadable images.
         DatasetError: a class with too few images for the split.
         StorageError: the store's disk is full or can't be written.
         UsageError: an impossible name, ratio or grouping.
     """
     start = time.monotonic()
     check_name(name)
-    request = _prepare(Path(source), labels, ratios, group_by, seed, mirror)
-    report = _take_in(store, name, request, progress, threads)
+    asked = _Asked(
+        Path(source), labels, ratios, group_by, seed, mirror, encoding, unlabelled, afresh=afresh, author=author
+    )
+    report = _unchanged_archive(store, name, asked)
+    if report is None:
+        with _opened(store, asked, progress) as found:
+            report = _take_in(store, name, asked, found, progress, threads)
     report.seconds = time.monotonic() - start
     return report
 
@@ -117,21 +145,31 @@ def dataset_for_path(
     progress: Progress = silent,
     threads: int | None = None,
 ) -> ImportReport:
-    """Import a folder under a name made from its own, mirroring what it holds now; see :func:`add_dataset`.
+    """Import a folder or archive under a name made from its own, mirroring what it holds now; see :func:`add_dataset`.
 
-    The same folder gives the same data set again; another folder of the same name gets `-2`, `-3`, ….
+    The same source gives the same data set again; another one of the same name gets `-2`, `-3`, ….
     """
     start = time.monotonic()
-    request = _prepare(Path(source), labels, ratios, group_by, seed, mirror=True)
-    folder = request.found.source
-    stem, number = slug(folder.resolve().name), 1
-    name = stem
-    while store.datasets.claim(name, str(folder)).source != str(folder):
-        number += 1
-        name = f"{stem}-{number}"
-    report = _take_in(store, name, request, progress, threads)
+    asked = _Asked(Path(source), labels, ratios, group_by, seed, mirror=True)
+    place = str(Path(source).expanduser().absolute())
+    claimed = next((record.name for record in store.datasets.list() if record.source == place), None)
+    report = _unchanged_archive(store, claimed, asked) if claimed else None
+    if report is None:
+        with _opened(store, asked, progress) as found:
+            report = _take_in(store, _claim(store, found.source), asked, found, progress, threads)
     report.seconds = time.monotonic() - start
     return report
+
+
+def _claim(store: Store, source: Path) -> str:
+    """Return the name of the data set that mirrors a source; it is recorded, so that no other takes it."""
+    own = source.resolve().name
+    stem, number = slug(_ARCHIVE_SUFFIXES.sub("", own) if source.is_file() else own), 1
+    name = stem
+    while store.datasets.claim(name, str(source)).source != str(source):
+        number += 1
+        name = f"{stem}-{number}"
+    return name
 
 
 def check_name(name: str) -> None:
@@ -147,28 +185,56 @@ def check_name(name: str) -> None:
         )
 
 
-def _prepare(
-    source: Path, labels: Path | None, ratios: Sequence[float], group_by: str | None, seed: int, mirror: bool
-) -> _Request:
-    check_ratios(ratios)
-    found = scan(source, labels)
-    groups = groups_of(found, group_by)
-    listing = hashlib.sha256(f"{found.fingerprint}\0{group_by}".encode()).hexdigest()
-    return _Request(found, groups, ratios, seed, mirror, listing)
+@contextmanager
+def _opened(store: Store, asked: _Asked, progress: Progress) -> Iterator[Scan]:
+    check_ratios(asked.ratios)
+    with open_source(
+        asked.source,
+        asked.labels,
+        workspace=store.cache_folder / "unpacked",
+        encoding=asked.encoding,
+        unlabelled=asked.unlabelled,
+        progress=progress,
+    ) as found:
+        yield found
 
 
-def _take_in(store: Store, name: str, request: _Request, progress: Progress, threads: int | None) -> ImportReport:
+def _unchanged_archive(store: Store, name: str, asked: _Asked) -> ImportReport | None:
+    """Return the report of the newest version if it holds what an archive holds, which isn't unpacked to know."""
+    if asked.source.is_dir():  # looking through a folder is cheap, and done anyway
+        return None
+    fingerprint = listing_of(asked.source, asked.labels, encoding=asked.encoding, unlabelled=asked.unlabelled)
+    before = _before(store, name)
+    source = str(asked.source.expanduser().absolute())
+    same = _same_listing(before, asked, asked.listing(fingerprint), source)
+    return load_report(before.versions[-1]) if same else None
+
+
+def _take_in(
+    store: Store, name: str, asked: _Asked, found: Scan, progress: Progress, threads: int | None
+) -> ImportReport:
     _refuse_twin(store, name)
+    groups = groups_of(found, asked.group_by)
 
     def waiting(text: str) -> None:
-        progress("import", 0, len(request.found.entries), text)
+        progress("import", 0, len(found.entries), text)
 
     with suppress(StorageError):  # a damaged data set must not keep others from growing
         finish_deletions(store)
     # others may add files meanwhile, but nobody removes what this import has just found to be there
     with locked(store, name, waiting), hold(store.locks_folder / BLOBS_LOCK, waiting=waiting, shared=True):
         store.blobs.sweep()
-        return _import(store, name, request, progress, threads)
+        before = _before(store, name)
+        if _same_listing(before, asked, asked.listing(found.fingerprint), str(found.source)):
+            return load_report(before.versions[-1])
+        measured = kept_measures(before.versions[-1].folder) if before.versions else None
+        journal = Journal(store.cache_folder / "imports" / f"{name}.jsonl", known_images(before.table, measured))
+        with journal:
+            images = verify_images(found.entries, store.blobs, journal, progress, threads)
+        refuse_unreadable(found, images)
+        report = _publish(store, name, asked, found, before, images, groups, measured)
+        journal.forget()
+        return report
 
 
 def _refuse_twin(store: Store, name: str) -> None:
@@ -181,134 +247,92 @@ def _refuse_twin(store: Store, name: str) -> None:
             )
 
 
-def _import(store: Store, name: str, request: _Request, progress: Progress, threads: int | None) -> ImportReport:
+def _before(store: Store, name: str) -> _Before:
     records = store.datasets.versions(name)
-    newest = records[-1] if records else None
-    earlier = version_of(store, newest).table() if newest else None
-    if newest and earlier is not None and _same_listing(newest, earlier, request):
-        return load_report(version_of(store, newest))
-    measured = kept_measures(version_of(store, newest).folder) if newest else None
-    with Journal(store.cache_folder / "imports" / f"{name}.jsonl", known_images(earlier, measured)) as journal:
-        images = verify_images(request.found.entries, store.blobs, journal, progress, threads)
-    _refuse_unreadable(request.found, images)
-    table, unplaced = place(
-        merge(_rows(images, request), earlier, request.found.splits, mirror=request.mirror),
-        request.ratios,
-        request.seed,
-        given=request.found.splits,
-        allowed=_allowed(newest, earlier),
-    )
-    table = in_order(table)
-    record = _record(store, name, request, table, newest)
-    changed = newest is None or record.fingerprint != newest.fingerprint
-    if newest and not changed:
-        store.datasets.remember_listing(newest, request.listing)
-        record = newest
+    versions = [version_of(store, record) for record in records]
+    return _Before(versions, records[-1] if records else None, versions[-1].table() if versions else None)
+
+
+def _same_listing(before: _Before, asked: _Asked, listing: str, source: str) -> bool:
+    newest = before.newest
+    if newest is None or before.table is None or (newest.listing, newest.source) != (listing, source):
+        return False
+    if asked.afresh and before.versions[-1].parent is not None:
+        return False
+    return not asked.mirror or bool((before.table["source"] == source).all())
+
+
+def _publish(
+    store: Store,
+    name: str,
+    asked: _Asked,
+    found: Scan,
+    before: _Before,
+    images: Sequence[VerifiedImage],
+    groups: Sequence[str | None],
+    measured: pd.DataFrame | None,
+) -> ImportReport:
+    source = str(found.source)
+    base = None if asked.afresh else last_said(before.versions, source)
+    corrected = keep_corrections(rows_of(images, groups, source), base, before.table)
+    table, unplaced = _next_table(asked, found, before, corrected)
+    record = _record(store, name, asked, found, table, before.newest)
+    changed = before.newest is None or record.fingerprint != before.newest.fingerprint
+    if before.newest and not changed:
+        store.datasets.remember_listing(before.newest, record.listing)
+        record = before.newest
     report = ImportReport(
         version=version_of(store, record),
         changed=changed,
-        layout=request.found.layout,
+        layout=found.layout,
         conversions=sum(image.facts is not None and image.facts.converted for image in images),
-        entries=_entries(request.found, images, set(unplaced["path"])),
-        notes=request.found.notes + remarks(table, record.classes, request.found.splits),
+        entries=entries_of(found, images, set(unplaced["path"]), set(corrected.removed)),
+        notes=found.notes + remarks(table, record.classes, found.splits) + corrected.notes,
     )
+    report.notes += quarantine(store, name, source, rejected_files(images))
     if changed:
         fresh = {image.sha256: image.measures for image in images if image.measures is not None}
-        facts = next_measures(table["sha256"], fresh, measured)
-        ratios = None if record.given_split else request.ratios
-        publish_record(store, record, table, report, ratios, extra={FACTS_FILE: facts})
-    journal.forget()
+        extra = {FACTS_FILE: next_measures(table["sha256"], fresh, measured), SAID_FILE: corrected.said}
+        publish_record(store, record, table, report, None if record.given_split else asked.ratios, extra)
     return report
 
 
-def _same_listing(newest: VersionRecord, earlier: pd.DataFrame, request: _Request) -> bool:
-    if (newest.listing, newest.source) != (request.listing, str(request.found.source)):
-        return False
-    return not request.mirror or bool((earlier["source"] == newest.source).all())
+def _next_table(asked: _Asked, found: Scan, before: _Before, corrected: Corrected) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the next version's table, and the rows that could not be put into any split."""
+    merged = merge(corrected.rows, before.table, found.splits, mirror=asked.mirror)
+    waiting = before.table is not None and bool((before.table["label"].notna() & before.table["split"].isna()).any())
+    table, unplaced = place(
+        merged,
+        asked.ratios,
+        asked.seed,
+        given=found.splits,
+        allowed=_allowed(before),
+        patient=waiting,
+    )
+    return in_order(table), unplaced
 
 
-def _refuse_unreadable(found: Scan, images: Sequence[VerifiedImage]) -> None:
-    """Stop where so much is unreadable that the source as a whole must be wrong, or a class would vanish."""
-    bad = [(image.entry.relative, image.reason) for image in images if image.facts is None] + found.rejected
-    examples = "".join(f"\n  - {path}: {reason}" for path, reason in bad[:5])
-    everything = len(images) + len(found.rejected)
-    if len(bad) >= UNREADABLE_LEAST and len(bad) > UNREADABLE_SHARE * everything:
-        raise SourceError(
-            f"{len(bad)} of {everything} images can't be used:{examples}",
-            "Mend or remove them; nothing was imported.",
-        )
-    lost = found.classes - {image.entry.label for image in images if image.facts is not None}
-    if lost:
-        raise SourceError(
-            f"No image of class {sorted(lost)[0]!r} can be used:{examples}",
-            "Mend the images, or remove the class; nothing was imported.",
-        )
-
-
-def _rows(images: Sequence[VerifiedImage], request: _Request) -> pd.DataFrame:
-    """Return one row for each sound image; `split` is what came with it, or null."""
-    rows = [
-        {
-            "image_id": image_id(image.entry.relative, image.sha256),
-            "path": image.entry.relative,
-            "sha256": image.sha256,
-            "width": image.facts.width,
-            "height": image.facts.height,
-            "mode": image.facts.mode,
-            "format": image.facts.format,
-            "orientation": image.facts.orientation,
-            "label": image.entry.label,
-            "split": image.entry.split,
-            "group": group,
-            "source": str(request.found.source),
-            "attributes": json.dumps(image.entry.attributes, ensure_ascii=False, sort_keys=True),
-            "phash": image.measures.phash if image.measures is not None else None,
-        }
-        for image, group in zip(images, request.groups, strict=True)
-        if image.facts is not None
-    ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).drop_duplicates("image_id", ignore_index=True)
-    integers = dict.fromkeys(("width", "height", "orientation"), "int32")
-    return frame.astype({**integers, "group": "string", "phash": "string"})
-
-
-def _allowed(newest: VersionRecord | None, earlier: pd.DataFrame | None) -> set[Split]:
+def _allowed(before: _Before) -> set[Split]:
     """Return where images without a split may go: a given split without a test stays without one."""
-    if newest is None or earlier is None or not newest.given_split:
+    if before.newest is None or before.table is None or not before.newest.given_split:
         return set(SPLITS)
-    return set(earlier["split"])
-
-
-def _entries(found: Scan, images: Sequence[VerifiedImage], unplaced: set[str]) -> list[ReportEntry]:
-    entries = [ReportEntry(path, "ignored", reason) for path, reason in found.ignored]
-    entries += [ReportEntry(path, "rejected", reason) for path, reason in found.rejected]
-    for image in images:
-        path = image.entry.relative
-        if image.facts is None:
-            entries.append(ReportEntry(path, "rejected", image.reason))
-        elif path in unplaced:
-            entries.append(ReportEntry(path, "rejected", "its group and a copy of it are in different splits"))
-        else:
-            converted = f"converted from {image.facts.mode}" if image.facts.converted else ""
-            entries.append(ReportEntry(path, "accepted", converted))
-    return sorted(entries, key=lambda entry: entry.path)
+    return set(before.table["split"].dropna())
 
 
 def _record(
-    store: Store, name: str, request: _Request, table: pd.DataFrame, newest: VersionRecord | None
+    store: Store, name: str, asked: _Asked, found: Scan, table: pd.DataFrame, newest: VersionRecord | None
 ) -> VersionRecord:
-    source = str(request.found.source)
-    action: Action = "import" if newest is None else "mirror" if request.mirror else "add"
+    action: Action = "import" if newest is None else "mirror" if asked.mirror else "add"
     verb = {"import": "imported", "mirror": "mirrored", "add": "added to"}[action]
     return next_record(
         store,
         name,
         table,
         action=action,
-        reason=f"{verb} from {source}",
-        author=request.author,
+        reason=f"{verb} from {found.source}",
+        author=asked.author,
         parent=newest.number if newest else None,
-        given_split=bool(request.found.splits) or bool(newest and newest.given_split),
-        source=source,
-        listing=request.listing,
+        given_split=bool(found.splits) or bool(newest and newest.given_split),
+        source=str(found.source),
+        listing=asked.listing(found.fingerprint),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+import numpy as np
 import pandas as pd
 
 from workflows.data.splits import assign_splits
@@ -27,9 +28,14 @@ def merge(fresh: pd.DataFrame, earlier: pd.DataFrame | None, given: Set[Split], 
     # next to a given test, no other image belongs there, wherever it was before
     usable = earlier[earlier["split"] != "test"] if "test" in given else earlier
     known = earlier["image_id"].isin(fresh["image_id"])
+    # a picture that waits for its label under another name has found it
+    known |= earlier["label"].isna() & earlier["sha256"].isin(fresh.loc[fresh["label"].notna(), "sha256"])
     staying = ~known & (False if mirror else ~_places(earlier).isin(_places(fresh)))
     leaving = usable[~(known | staying).loc[usable.index]]
     fresh = fresh.assign(split=_kept_splits(fresh, usable, leaving))
+    # nor does it come a second time without its label
+    stands = earlier.loc[staying & earlier["label"].notna(), "sha256"]
+    fresh = fresh[~(fresh["label"].isna() & fresh["sha256"].isin(stands))]
     return pd.concat([earlier[staying], fresh], ignore_index=True) if staying.any() else fresh
 
 
@@ -49,15 +55,21 @@ def _kept_splits(fresh: pd.DataFrame, earlier: pd.DataFrame, leaving: pd.DataFra
 
 
 def place(
-    table: pd.DataFrame, ratios: Sequence[float], seed: int, given: Set[Split], allowed: Set[Split]
+    table: pd.DataFrame,
+    ratios: Sequence[float],
+    seed: int,
+    given: Set[Split],
+    allowed: Set[Split],
+    patient: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give each image without a split one.
+    """Give each labelled image without a split one.
 
     Args:
         table: the next version's rows.
         ratios: shares of train, val and test.
         given: splits that came with the source. If `val` is missing there, it is taken out of `train`.
         allowed: splits that new images may go to.
+        patient: images of a class with too few images wait without a split, because somebody is labelling.
 
     Returns:
         The complete table, and the rows that could not be placed, because what binds them (group, content)
@@ -66,20 +78,21 @@ def place(
     Raises:
         DatasetError: a class has too few images for the split, or groups divide images that were divided before.
     """
+    labelled = table["label"].notna()
     if given and "val" in given:
         return table, table.iloc[:0]
     if given:
         allowed = {"train", "val"}
-    movable = (
-        table["split"].isin(list(allowed)) | table["split"].isna() if given else pd.Series(True, index=table.index)
-    )
+    movable = labelled & (table["split"].isin(list(allowed)) | table["split"].isna() if given else True)
     shares = [ratio if split in allowed else 0.0 for split, ratio in zip(SPLITS, ratios, strict=True)]
     part = table[movable]
     _refuse_torn_groups(part)
+    if part["split"].notna().all():  # nothing to divide, so nothing to refuse
+        return table, table.iloc[:0]
     splits = table["split"].astype(object).copy()
-    splits[movable] = assign_splits(part, shares, seed)
+    splits[movable] = np.array(assign_splits(part, shares, seed, patient=patient), dtype=object)
     table = table.assign(split=splits)
-    unplaced = table["split"].isna()
+    unplaced = labelled & table["split"].isna() & (not patient)
     return table[~unplaced].reset_index(drop=True), table[unplaced]
 
 
@@ -96,6 +109,9 @@ def _refuse_torn_groups(table: pd.DataFrame) -> None:
 def remarks(table: pd.DataFrame, classes: Sequence[str], given: Set[Split]) -> list[str]:
     """Return what a person should know of a version: duplicates, leaks, splits that lack something."""
     notes = []
+    waiting = int(table["label"].isna().sum())
+    if waiting:
+        notes.append(f"Without a label, so not trained on: {counted(waiting, 'image')}.")
     by_content = table.groupby("sha256")
     copies = int((by_content.size() - 1).sum())
     if copies:
@@ -114,7 +130,7 @@ def remarks(table: pd.DataFrame, classes: Sequence[str], given: Set[Split]) -> l
     if given and "val" not in given:
         count = int((table["split"] == "val").sum())
         notes.append(f"No validation split came with the images: {count} training images were set aside for it.")
-    if not (table["split"] == "test").any():
+    if table["split"].notna().any() and not (table["split"] == "test").any():
         notes.append("There is no test split: the final numbers can only come from the validation images.")
     return notes + _absent_classes(table, classes)
 

@@ -94,12 +94,16 @@ class ImportReport:
 
 
 def load_report(version: DatasetVersion) -> ImportReport:
-    """Return the report of the import that made a version, as one that changed nothing.
+    """Return the report of the import that a version goes back to, as one that changed nothing.
 
     Raises:
         StorageError: the saved report is missing or damaged.
     """
     path = version.folder / REPORT_FILE
+    for number in range(version.number - 1, 0, -1):  # edits have no report of their own
+        if path.exists():
+            break
+        path = version.folder.parent / str(number) / REPORT_FILE
     saved = read_json(path)
     try:
         entries = [ReportEntry(**entry) for entry in saved["entries"]]
