@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import dataset, dataset_fetch, demo, doctor, runs, serve, train, use, workflow
+from app.commands import dataset, dataset_audit, dataset_fetch, demo, doctor, runs, serve, train, use, workflow
 from app.output import Output
 from workflows.errors import FieldguideError, StorageError
 
@@ -46,6 +46,7 @@ def _root(
 train.register(app)
 use.register(app)
 serve.register(app)
+dataset_audit.register(dataset.commands)
 dataset_fetch.register(dataset.commands)
 app.add_typer(dataset.commands, name="dataset", rich_help_panel="Parts of the job")
 app.add_typer(workflow.commands, name="workflow", rich_help_panel="Parts of the job")

@@ -37,7 +37,7 @@ class RepairPlan:
     Attributes:
         version: the version that it was planned for, the data set's newest.
         key: the finding's.
-        what: what it does and why so, in words.
+        what: what it does and why so, in the present tense.
         remove: ids of images that leave.
         merge: class that vanishes -> class that takes its images.
         left: images of the finding that only a person can decide about.
@@ -142,7 +142,7 @@ def _drop_copies(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]
         # labelled before not, held out before train: what a model is judged by stays, and nothing leaks
         order = group.assign(rank=group["split"].map(_KEPT_FIRST).fillna(3)).sort_values(["rank", "path", "image_id"])
         removed += order["image_id"].iloc[1:].tolist()
-    what = f"kept one of each set of copies (rather in test or val than in train) and removed {counted(len(removed), 'copy', 'copies')}"
+    what = f"{counted(len(removed), 'copy leaves', 'copies leave')}; one of each set stays, rather in test or val than in train"
     return what, removed
 
 
@@ -152,23 +152,23 @@ def _drop_leaks(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
         best = group["split"].map(_KEPT_FIRST)
         removed += group.loc[best > best.min(), "image_id"].tolist()
     splits = table.loc[table["image_id"].isin(removed), "split"].value_counts()
-    counts = " and ".join(f"{count} from {split}" for split, count in splits.items())
-    return f"removed {counts} that also stand in a held-out split, which stays as it is", removed
+    counts = " and ".join(f"{counted(count, 'image')} of {split}" for split, count in splits.items())
+    return f"{counts} leave, because a held-out split holds the same; that split stays as it is", removed
 
 
 def _drop_contradictions(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
     removed = [image for group in _groups(finding, table) if _contradicts(group) for image in group["image_id"]]
-    return f"removed {counted(len(removed), 'image')} of pictures that stand under several labels", removed
+    return f"{counted(len(removed), 'image leaves', 'images leave')}: one picture, several labels", removed
 
 
 def _drop_all(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
     removed = sorted(set(finding.image_ids) & set(table["image_id"]))
-    return f"removed {counted(len(removed), 'image')}", removed
+    return f"{counted(len(removed), 'image leaves', 'images leave')}", removed
 
 
 def _merges(version: DatasetVersion, finding: Finding) -> RepairPlan:
     merge = tuple((old, names[0]) for names in finding.facts["classes"] for old in names[1:])
-    what = f"merged {', '.join(f'{old!r} into {new!r}' for old, new in merge)}"
+    what = ", ".join(f"{old!r} becomes {new!r}" for old, new in merge)
     return RepairPlan(version, finding.key, what, merge=merge)
 
 

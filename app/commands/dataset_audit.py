@@ -1,0 +1,163 @@
+"""`fieldguide dataset audit` and `fix`: what is wrong with a data set, and mending it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.dataset import VersionOption
+from app.options import AsJson, example
+from app.output import Output
+from app.words import duration, table
+
+if TYPE_CHECKING:
+    from workflows.data.audit.findings import AuditReport, Finding
+    from workflows.data.version import DatasetVersion
+
+NameArgument = Annotated[str, typer.Argument(help="The data set.")]
+
+
+def audit(
+    name: NameArgument,
+    version: VersionOption = None,
+    finding: Annotated[
+        str | None, typer.Option(metavar="FINDING", help="Show this finding alone, with all its images.")
+    ] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Look again, even if this version was audited.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are errors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what would spoil a training: duplicates, leaks, odd photos, uneven classes, giveaways.
+
+    Errors stop `fieldguide train` unless it is told to --allow them. Warnings are shown with the run.
+    """
+    out = Output(as_json)
+    from app.bars import Bars
+    from workflows.data.audit.run import audit as audit_version
+    from workflows.data.catalog import get_version
+    from workflows.store.store import Store
+
+    store = Store()
+    found = get_version(store, name, version)
+    with Bars(out) as bars:
+        report = audit_version(store, found, bars, refresh)
+    newest = get_version(store, name).number == found.number
+    if finding is None:
+        out.answer(report.to_dict(), *_told(report, newest))
+    else:
+        chosen = _chosen(report, finding)
+        images = _images(chosen, found)
+        out.answer({**chosen.to_dict(), "images": images}, *_told_closely(report, chosen, images, newest))
+    if strict and report.errors:
+        raise typer.Exit(1)
+
+
+def _chosen(report: AuditReport, key: str) -> Finding:
+    from workflows.errors import DatasetError
+
+    chosen = report.find(key)
+    if chosen is None:
+        known = ", ".join(found.key for found in report.findings) or "nothing"
+        raise DatasetError(
+            f"The audit of {report.name}, version {report.version}, has no finding {key!r}.", f"It found: {known}."
+        )
+    return chosen
+
+
+def _told(report: AuditReport, newest: bool) -> list[Any]:
+    """The report as a table."""
+    of = f"{report.name}, version {report.version}: {report.images:,} images"
+    if not report.findings:
+        return [f"{of}. Nothing was found; it took {duration(report.seconds)}."]
+    counts = ", ".join(f"{level} {count}" for level, count in report.counts().items())
+    rows = [
+        [found.severity, found.key, found.count or None, found.title, _remedy(report, found, newest)]
+        for found in report.findings
+    ]
+    lines = [f"{of}. Found: {counts}.", table(["severity", "finding", "#images", "what", "what to do"], rows)]
+    lines.append(f"More on one, with its images: fieldguide dataset audit {report.name} --finding FINDING")
+    if report.errors:
+        allowing = " ".join(f"--allow {found.key}" for found in report.errors)
+        lines.append(f"Errors stop training. To train regardless: fieldguide train {report.name} {allowing}")
+    return lines
+
+
+def _remedy(report: AuditReport, found: Finding, newest: bool) -> str:
+    from workflows.data.audit.repairs import command
+
+    if found.repair and newest:
+        return command(report.name, found.key)
+    return found.advice.partition(". ")[0].rstrip(".")
+
+
+def _told_closely(report: AuditReport, found: Finding, images: list[dict[str, Any]], newest: bool) -> list[Any]:
+    from workflows.data.audit.repairs import command
+
+    lines: list[Any] = [f"{found.severity}: {found.title}", "", found.explanation, "", found.advice]
+    if found.repair and newest:
+        lines.append(f"{command(report.name, found.key)} would do this: {found.repair}.")
+    if images:
+        rows = [[image["group"], image["path"], image["label"], image["split"]] for image in images]
+        if all(row[0] is None for row in rows):
+            lines.append(table(["file", "class", "split"], [row[1:] for row in rows]))
+        else:
+            lines.append(table(["#group", "file", "class", "split"], rows))
+    return lines
+
+
+def _images(found: Finding, version: DatasetVersion) -> list[dict[str, Any]]:
+    """The images of a finding: those that belong together follow each other, and share a group's number."""
+    groups = found.facts.get("groups") or []
+    numbers = {image: number for number, group in enumerate(groups, start=1) for image in group}
+    rows = version.table().set_index("image_id")[["path", "label", "split"]].astype(object)
+    rows = rows.where(rows.notna(), None)
+    order = [image for group in groups for image in group] + [i for i in found.image_ids if i not in numbers]
+    return [{"image_id": image, "group": numbers.get(image), **rows.loc[image].to_dict()} for image in order]
+
+
+def fix(
+    name: NameArgument,
+    finding: Annotated[str, typer.Argument(help="What to mend, as `dataset audit` calls it.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mend a finding of the audit. It makes a new version; `fieldguide dataset undo` takes it back."""
+    out = Output(as_json)
+    from app.bars import Bars
+    from workflows.data.audit.repairs import carry_out, plan_repair
+    from workflows.store.store import Store
+
+    store = Store()
+    with Bars(out) as bars:
+        plan = plan_repair(store, name, finding, bars)
+    document = {
+        "name": name,
+        "finding": finding,
+        "version": plan.version.number,
+        "what": plan.what,
+        "removed": list(plan.remove),
+        "merged": dict(plan.merge),
+        "left": plan.left,
+    }
+    lines = [f"{name}, version {plan.version.number}: {plan.what}."]
+    if plan.left:
+        lines.append(f"{plan.left} images stand under several labels, and are left to the finding two-labels.")
+    if dry_run:
+        return out.answer(document, *lines, "Nothing was changed (--dry-run).")
+    made = carry_out(store, plan)
+    lines += [
+        f"Version {made.number} has {made.images:,} images.",
+        f"To take it back: fieldguide dataset undo {name}",
+    ]
+    return out.answer({**document, "version": made.number, "images": made.images}, *lines)
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the verbs to `fieldguide dataset`."""
+    commands.command(
+        epilog=example("fieldguide dataset audit flowers", "fieldguide dataset audit flowers --finding two-labels")
+    )(audit)
+    commands.command(
+        epilog=example("fieldguide dataset fix flowers two-labels", "fieldguide dataset fix flowers tiny --dry-run")
+    )(fix)
