@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import dataset, dataset_audit, dataset_fetch, demo, doctor, runs, serve, train, use, workflow
+from app.commands import dataset, dataset_audit, dataset_fetch, demo, doctor, runs, serve, train, up, use, workflow
 from app.output import Output
 from workflows.errors import FieldguideError, StorageError
 
@@ -43,6 +43,7 @@ def _root(
 ) -> None: ...
 
 
+up.register(app)
 train.register(app)
 use.register(app)
 serve.register(app)
