@@ -92,7 +92,8 @@ def list_folder(source: Path, skip: Path | None = None) -> Listing:
                 waiting.append((Path(entry.path), f"{relative}/", depth + 1))
             else:
                 _add_file(entry, relative, listing)
-    listing.files.sort(key=lambda file: file.relative)
+    for found in (listing.files, listing.tables):
+        found.sort(key=lambda file: file.relative)
     listing.ignored.sort()
     listing.folders.sort()
     return listing
