@@ -8,6 +8,7 @@ client serves tests and programs.
 from __future__ import annotations
 
 import threading
+from base64 import b64decode
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,9 +78,8 @@ class Client:
 
         return Inference(self.store)
 
-    def _eigen_cam(self, run_id: str, sha256: str) -> str:
-        answer = self.inference.explain_stored(run_id, sha256, methods=["eigen-cam"], overlays=True)
-        return answer.maps[0].overlay_png or ""
+    def _eigen_cam(self, run_id: str, sha256: str) -> bytes:
+        return b64decode(self.inference.explain_stored(run_id, sha256).maps[0].overlay_png or "")
 
     @cached_property
     def comparing(self) -> Comparing:

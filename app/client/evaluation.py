@@ -65,6 +65,11 @@ class Kept:
         self._most, self._lock = most, threading.Lock()
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
 
+    def find(self, key: Hashable) -> Any:
+        """Return what is kept under `key`, or None."""
+        with self._lock:
+            return self._kept.get(key)
+
     def get(self, key: Hashable, make: Callable[[], Found]) -> Found:
         """Return what is kept under `key`, made if absent. Two threads may both make it: none waits for the other."""
         with self._lock:

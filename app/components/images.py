@@ -1,0 +1,135 @@
+"""Images with what the model said of them: filters, heat-maps beside them, and what to do about one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.client.evaluation import Moment, Subject
+from app.components.address import Focus
+from app.components.gallery import Tile, Tone, gallery, pager
+from app.components.image_detail import image_detail
+from app.components.page import guarded
+
+FILTERS = ("All", "Wrong", "Newly wrong", "Newly right", "Low confidence")
+CHANGED = {"Newly wrong": "newly wrong", "Newly right": "newly right"}
+LOW = 0.5
+PER_PAGE = 12
+POLL_SECONDS = 1.0
+
+
+def of_focus(frame: pd.DataFrame, focus: Focus) -> pd.DataFrame:
+    """Return the rows of a cell or a class."""
+    if focus.cell is not None:
+        return frame[(frame["label"] == focus.cell[0]) & (frame["predicted"] == focus.cell[1])]
+    if focus.label is not None:
+        return frame[(frame["label"] == focus.label) | (frame["predicted"] == focus.label)]
+    return frame
+
+
+def filtered(frame: pd.DataFrame, wanted: str, low: float = LOW) -> pd.DataFrame:
+    """Return the rows that one of :data:`FILTERS` asks for."""
+    if wanted == "Wrong":
+        return frame[~frame["correct"]]
+    if wanted in CHANGED:
+        return frame[frame["change"] == CHANGED[wanted]]
+    if wanted == "Low confidence":
+        return frame[frame["confidence"] < low]
+    return frame
+
+
+def errors_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Order rows: mistakes first, the most confident first."""
+    return frame.sort_values(["correct", "confidence", "image_id"], ascending=[True, False, True])
+
+
+def image_list(subject: Subject, moment: Moment, rows: pd.DataFrame, classes: Sequence[str], key: str) -> None:
+    """Show rows of answers as a gallery in pages, with heat-maps, and one of them closely when chosen.
+
+    Args:
+        subject: the run.
+        moment: when it answered so.
+        rows: in the order to show them.
+        classes: what an image may be relabelled to.
+        key: tells several lists in one page apart.
+    """
+    if rows.empty:
+        st.info("No image is like that.", icon=":material/filter_alt_off:")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        maps = st.toggle("Eigen-CAM beside each", value=True, key=f"{key}-maps") if subject.finals else False
+        page = rows.iloc[pager(len(rows), PER_PAGE, f"{key}-page")]
+    waiting = False
+    if maps:
+        with guarded():
+            waiting = client().heatmaps.ask(subject.run_id, page["image_id"].tolist()).waiting > 0
+    body = st.fragment(_gallery_and_detail, run_every=POLL_SECONDS if waiting else None)
+    body(subject, moment, page, tuple(classes), key, maps, waiting)
+
+
+def _gallery_and_detail(
+    subject: Subject, moment: Moment, page: pd.DataFrame, classes: tuple[str, ...], key: str, maps: bool, waiting: bool
+) -> None:
+    """Draw one page of a list; runs by itself while heat-maps are on their way."""
+    ids = page["image_id"].tolist()
+    found = client().heatmaps.ask(subject.run_id, ids) if maps else None
+    if waiting and found is not None and not found.waiting:
+        st.rerun()  # no more looking every second
+    thumbs = client().evaluation.thumbnails(subject.run_id, ids)
+    moved = st.session_state.setdefault("relabelled", {})
+    pictures = found.pictures if found else {}
+    tiles = [
+        tile_of(
+            row,
+            thumbs.get(row["image_id"]),
+            pictures.get(row["image_id"]),
+            moved.get((subject.dataset, row["image_id"])),
+        )
+        for row in page.to_dict("records")
+    ]
+    chosen_before = st.session_state.get(f"{key}-chosen") in ids
+    left, right = st.columns([3, 2], gap="medium") if chosen_before else (st.container(), None)
+    with left:
+        columns = (3 if pictures else 4) if chosen_before else (4 if pictures else 6)
+        chosen = gallery(tiles, key=f"{key}-gallery", columns=columns)
+        if found and found.waiting:
+            st.caption(f"{found.waiting} heat-map{'s' if found.waiting > 1 else ''} being drawn …")
+        elif found and found.trouble:
+            st.caption(f"Some heat-maps are missing: {found.trouble}")
+    now = chosen[0] if chosen else None
+    if (now in ids) != chosen_before:
+        st.session_state[f"{key}-chosen"] = now
+        st.rerun(scope="fragment")
+    st.session_state[f"{key}-chosen"] = now
+    if right is not None and now is not None:
+        row = page[page["image_id"] == now].iloc[0]
+        with right, st.container(border=True), guarded():
+            image_detail(subject, moment, row, classes)
+
+
+def tile_of(row: Mapping[Any, Any], image: Path | None, heatmap: bytes | None, relabelled: str | None) -> Tile:
+    """Make the tile of one answer."""
+    confidence, before = float(row["confidence"]), float(row.get("confidence_before", math.nan))
+    right, change = bool(row["correct"]), str(row.get("change") or "")
+    tone: Tone = "bad" if not right else "warn" if confidence < LOW else "good"
+    parts = [] if right else [f"true: {row['label']}"]
+    if change:
+        parts.append(f"{change}, was {row['predicted_before']}" if change != "newly wrong" else change)
+    elif not math.isnan(before):
+        parts.append(f"{100 * (confidence - before):+.0f} points")
+    if relabelled is not None:
+        parts.insert(0, f"now labelled {relabelled}")
+    return Tile(
+        key=str(row["image_id"]),
+        image=image,
+        caption=f"{row['predicted']} {100 * confidence:.0f} %",
+        detail=" · ".join(parts),
+        tone=tone,
+        second_image=heatmap,
+    )
