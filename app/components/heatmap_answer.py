@@ -1,0 +1,165 @@
+"""Why the model says what it says about one photo: scores, and heat-maps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.client.inference import ExplainAnswer, ModelDetail
+from app.components.charts import styled
+from app.components.gallery import Tile, gallery
+from app.components.heatmap_subject import Chosen
+from app.components.heatmaps import Panel, heatmap_panels
+from app.components.page import colours, guarded, percent, plain
+
+CLASSLESS = "eigen-cam"
+METHODS = {"grad-cam++": "Grad-CAM++", "grad-cam": "Grad-CAM", "layer-cam": "Layer-CAM"}
+TOP = 5
+MOST_CLASSES = 4
+NEAREST = 6
+POLL_SECONDS = 1.0
+
+
+def explanation(run_id: str, chosen: Chosen) -> None:
+    """Draw the answer for one photo with its explanation, and the controls of it.
+
+    Raises:
+        FieldguideError: the photo can't be read, or the inference server is not there.
+    """
+    model = describe(run_id)
+    plainly = ask(run_id, chosen.image, (), None, (CLASSLESS,))
+    _verdict(plainly, chosen)
+    layer, method, classes = _controls(model, plainly, chosen)
+    answer = ask(run_id, chosen.image, tuple(classes), layer, (CLASSLESS, method))
+    heatmap_panels(answer.input_png, answer.side, _panels(answer, model, chosen), key="explain-maps")
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.markdown("**Likeliest classes**")
+        st.altair_chart(scores_chart(answer, chosen.truth), theme=None, key="explain-scores")
+    with right:
+        st.markdown("**Nearest training images**")
+        nearest(run_id, chosen)
+
+
+@st.cache_data(max_entries=64, ttl=60, show_spinner=False)
+def describe(run_id: str) -> ModelDetail:
+    """Return what a run's model can be asked; see `Inference.model`."""
+    return client().inference.model(run_id)
+
+
+@st.cache_data(max_entries=128, ttl=600, show_spinner="Looking through the network …")
+def ask(
+    run_id: str, image: str | bytes, targets: tuple[str, ...], layer: int | None, methods: tuple[str, ...]
+) -> ExplainAnswer:
+    """Return an explanation; see `Inference.explain`. Kept for a while, so that going back is instant."""
+    return client().inference.explain(run_id, image, methods, targets, layer, TOP)
+
+
+def first_classes(answer: ExplainAnswer, truth: str | None, known: Sequence[str]) -> list[str]:
+    """Return the classes to compare before anybody chose: the predicted one, and the true one if it is another."""
+    names = [answer.label, *([truth] if truth in known else [])]
+    return [name for name in dict.fromkeys(names) if name is not None]
+
+
+def scores_chart(answer: ExplainAnswer, truth: str | None) -> Any:
+    """Draw the likeliest classes as bars; the true one in the colour of what is right."""
+    colour = colours()
+    table = pd.DataFrame({"label": [s.label for s in answer.top], "confidence": [s.confidence for s in answer.top]})
+    table["share"] = [percent(value) for value in table["confidence"]]
+    table["tone"] = [
+        colour.good if name == truth else colour.bad if truth and name == answer.label else colour.val
+        for name in table["label"]
+    ]
+    y = alt.Y("label:N", sort=table["label"].tolist(), title=None, axis=alt.Axis(labelLimit=140, ticks=False))
+    x = alt.X("confidence:Q", scale=alt.Scale(domain=[0, 1.12]), axis=None)
+    base = alt.Chart(table).encode(y=y, x=x, tooltip=["label:N", alt.Tooltip("confidence:Q", format=".2%")])
+    bars = base.mark_bar(cornerRadiusEnd=2, height=14).encode(color=alt.Color("tone:N", scale=None))
+    texts = base.mark_text(align="left", dx=4, color=colour.ink).encode(text="share:N")
+    return styled(alt.layer(bars, texts), 26 * len(table))
+
+
+def _verdict(answer: ExplainAnswer, chosen: Chosen) -> None:
+    said = f"**{plain(answer.label)}** with {percent(answer.confidence)}"
+    if chosen.truth is None:
+        st.markdown(f"The model says {said}.")
+    elif chosen.truth == answer.label:
+        st.markdown(f":material/check: The model says {said}, and that is its label.")
+    else:
+        st.markdown(f":material/close: The model says {said}, but its label is **{plain(chosen.truth)}**.")
+    seen = " The network was trained on this image." if chosen.split == "train" else ""
+    st.caption(f"{plain(chosen.name)}.{seen}")
+
+
+def _controls(model: ModelDetail, answer: ExplainAnswer, chosen: Chosen) -> tuple[int, str, list[str]]:
+    """Let layer, method and classes be chosen."""
+    cells = {layer.layer: f"{layer.name}, {layer.cells} × {layer.cells} cells" for layer in model.layers}
+    numbers = list(cells)
+    first = next((place for place, layer in enumerate(model.layers) if layer.default), 0)
+    left, middle, right = st.columns([3, 2, 4])
+    layer = left.selectbox(
+        "Layer",
+        numbers,
+        index=first,
+        format_func=cells.__getitem__,
+        key=f"explain-layer-{model.run_id}",
+        help="Deeper layers know more of what a thing is, earlier ones more exactly where it is.",
+    )
+    method = middle.selectbox("Map of a class", list(METHODS), format_func=METHODS.__getitem__, key="explain-method")
+    wanted = right.multiselect(
+        "Evidence for",
+        model.classes,
+        default=first_classes(answer, chosen.truth, model.classes),
+        max_selections=MOST_CLASSES,
+        key=f"explain-classes-{model.run_id}-{chosen.name}",
+        help="A map for each, next to each other: what made the model choose one and not the other.",
+    )
+    return layer, method, wanted or [answer.label]
+
+
+def _panels(answer: ExplainAnswer, model: ModelDetail, chosen: Chosen) -> list[Panel]:
+    shown = f"{answer.side} × {answer.side} pixels, {_SQUARES.get(model.square, model.square)}"
+    panels = [Panel("What the network saw", shown)]
+    shares = {score.label: f" ({percent(score.confidence)})" for score in answer.top}
+    for each in answer.maps:
+        if each.target is None:
+            panels.append(Panel("Eigen-CAM", "what dominates its features, whatever the class", each.map_png))
+            continue
+        role = "predicted" if each.target == answer.label else "its label" if each.target == chosen.truth else "chosen"
+        title = f"{each.target}{shares.get(each.target, '')}"
+        panels.append(Panel(title, f"{METHODS[each.method]}: evidence for it ({role})", each.map_png))
+    return panels
+
+
+_SQUARES = {"crop": "its middle", "pad": "grey borders added", "stretch": "stretched to a square"}
+
+
+def nearest(run_id: str, chosen: Chosen) -> None:
+    """Show the training images that the network finds most alike; looks again by itself while they are sought."""
+    waiting = st.session_state.get("explain-seeking") == run_id
+    st.fragment(_nearest, run_every=POLL_SECONDS if waiting else None)(run_id, chosen, waiting)
+
+
+def _nearest(run_id: str, chosen: Chosen, waiting: bool) -> None:
+    with guarded():
+        answer = client().inference.nearest(run_id, chosen.image, NEAREST)
+        if answer.state == "building":
+            st.session_state["explain-seeking"] = run_id
+            share = answer.done / max(1, answer.total)
+            st.progress(share, f"Looking through the training images: {answer.done:,} of {answer.total:,}")
+            if not waiting:
+                st.rerun()  # with looking every second
+            return
+        st.session_state.pop("explain-seeking", None)
+        if waiting:
+            st.rerun()
+        thumbs = client().evaluation.thumbnails(run_id, [image.image_id for image in answer.images])
+        tiles = [
+            Tile(image.image_id, thumbs.get(image.image_id), image.label, f"alike {image.similarity:.2f}")
+            for image in answer.images
+        ]
+        gallery(tiles, key="explain-nearest", columns=3, select="none")

@@ -1,0 +1,67 @@
+// Lays heat-maps over a photo; the slider only changes a CSS variable, so it never waits for the server.
+// Names come from people: they only ever become text.
+
+function element(kind, className) {
+  const made = document.createElement(kind);
+  if (className) made.className = className;
+  return made;
+}
+
+function makeBar(opacity) {
+  const bar = element("label", "bar");
+  const slider = element("input");
+  Object.assign(slider, { type: "range", min: 0, max: 100, step: 1, value: Math.round(100 * opacity) });
+  slider.setAttribute("aria-label", "Opacity of the heat-maps");
+  const name = element("span");
+  name.textContent = "Opacity";
+  const tip = element("span", "tip");
+  tip.textContent = "Hold the mouse down on a picture to see it without its map.";
+  bar.append(name, slider, element("output"), tip);
+  return bar;
+}
+
+function makeFigure() {
+  const figure = element("figure");
+  const stack = element("div", "stack");
+  stack.append(element("img", "photo"), element("img", "map"));
+  const caption = element("figcaption");
+  caption.append(element("div", "title"), element("div", "detail"));
+  figure.append(stack, caption);
+  return figure;
+}
+
+// Only what differs is touched: pictures that stay do not flicker.
+function setSource(image, source) {
+  image.hidden = !source;
+  if (source && image.getAttribute("src") !== source) image.src = source;
+}
+
+function fill(figure, panel, pixels) {
+  const [photo, map] = figure.querySelectorAll("img");
+  setSource(photo, pixels);
+  setSource(map, panel.map);
+  photo.alt = panel.map ? "" : panel.title;
+  map.alt = panel.title;
+  figure.querySelector(".title").textContent = panel.title;
+  figure.querySelector(".detail").textContent = panel.detail;
+}
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const root = parentElement.querySelector(".maps");
+  if (!root.firstChild) root.append(makeBar(data.opacity), element("div", "row"));
+  const [bar, row] = root.children;
+  const slider = bar.querySelector("input");
+  const show = () => {
+    root.style.setProperty("--opacity", slider.value / 100);
+    bar.querySelector("output").textContent = `${slider.value} %`;
+  };
+  slider.oninput = show;
+  show();
+  root.classList.toggle("coarse", data.coarse);
+  bar.hidden = !data.panels.some((panel) => panel.map);
+  while (row.children.length > data.panels.length) row.lastChild.remove();
+  data.panels.forEach((panel, place) => {
+    fill(row.children[place] ?? row.appendChild(makeFigure()), panel, data.pixels);
+  });
+}

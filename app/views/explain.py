@@ -1,0 +1,42 @@
+"""Explain: where the network looked, and what spoke for which class."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components.heatmap_answer import explanation
+from app.components.heatmap_subject import choose_stored, choose_upload
+from app.components.page import empty_state, guarded, header, pick_run
+
+SOURCES = {"stored": "An image of the data set", "upload": "A photo of mine"}
+
+
+def main() -> None:
+    """Draw the page."""
+    header("Explain", "Where the network looked in a photo, and what spoke for which class.")
+    run = pick_run("explain", states=("finished",))
+    if run is None:
+        return
+    left, right = st.columns([5, 9], gap="large")
+    with left:
+        source = st.segmented_control(
+            "Photo",
+            list(SOURCES),
+            format_func=SOURCES.__getitem__,
+            default="stored",
+            required=True,
+            key="explain-source",
+            label_visibility="collapsed",
+        )
+        chosen = None
+        with guarded():
+            chosen = choose_upload() if source == "upload" else choose_stored(run)
+    with right:
+        if chosen is None:
+            empty_state("Choose a photo on the left to see what the network makes of it.")
+            return
+        with guarded():
+            explanation(run, chosen)
+
+
+main()
