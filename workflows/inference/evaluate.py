@@ -64,7 +64,7 @@ def evaluate_run(
     else:
         found = get_version(store, data)
         _check_classes(found.classes, card.classes, found.name)
-        records, name, version = found.table(), found.name, found.number
+        records, name, version = found.labelled(), found.name, found.number
     chosen = records if split == "all" else records[records["split"] == split]
     if chosen.empty:
         held = ", ".join(sorted(records["split"].unique()))

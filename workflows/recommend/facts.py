@@ -109,7 +109,7 @@ def dataset_facts(version: DatasetVersion, read_pixels: PixelReader | None = Non
     Raises:
         DatasetError: the version has no training images, or fewer than two classes.
     """
-    table = version.table()
+    table = version.labelled()
     train = table[table["split"] == "train"]
     if train.empty or len(version.classes) < 2:
         raise DatasetError(
