@@ -12,6 +12,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import workflows  # noqa: F401 - first: it sets the switches that Streamlit reads when it is imported
 from flows.leash import Mark, follow
@@ -100,6 +101,10 @@ class Guard:
         """Answer one request."""
         from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
+        if scope["type"] == "websocket" and not _same_origin(scope):
+            # Streamlit would refuse it, too, but not before it has asked a stranger for this machine's address
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] == "http" and not is_host_allowed(_header(scope, b"host")):
             # Streamlit itself asks only when a WebSocket is opened
             await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/plain")]})
@@ -114,6 +119,12 @@ class Guard:
             await send(message)
 
         await self._app(scope, receive, send_guarded)
+
+
+def _same_origin(scope: Scope) -> bool:
+    """Return whether a WebSocket is opened by a page of ours, or by a program that is no browser."""
+    origin = _header(scope, b"origin")
+    return origin is None or urlsplit(origin).netloc == _header(scope, b"host")
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:
