@@ -9,6 +9,7 @@
     ├── WorkflowError               a graph is wrong; `problems` lists every bad node and field
     ├── WeightsError                pretrained weights are missing, unknown or don't fit
     ├── DeviceError                 the device asked for is absent or too small
+    ├── ModelError                  a model or a version of it is unknown or can't be used so
     ├── RunError                    a run is unknown or in the wrong state
     │   └── RunCancelled            somebody asked for the run to stop
     ├── TrainingError               training can't go on (loss not finite, out of memory)
@@ -66,6 +67,10 @@ class WeightsError(FieldguideError):
 
 class DeviceError(FieldguideError):
     """The device asked for is absent or too small."""
+
+
+class ModelError(FieldguideError):
+    """A model or a version of it is unknown or can't be used so."""
 
 
 class RunError(FieldguideError):
