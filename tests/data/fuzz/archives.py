@@ -11,6 +11,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 Files = dict[str, bytes]
 Built = tuple[str, bytes]
@@ -55,12 +56,16 @@ def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     return stream.getvalue()
 
 
+def _mode(compression: str) -> Any:
+    return f"w:{compression}"
+
+
 def tarred(
     files: Files, compression: str = "", form: int = tarfile.PAX_FORMAT, extra: list[tarfile.TarInfo] | None = None
 ) -> bytes:
     """A sound tar, with entries of any kind at its end."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode=f"w:{compression}", format=form) as archive:
+    with tarfile.open(fileobj=stream, mode=_mode(compression), format=form) as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

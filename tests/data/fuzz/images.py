@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -44,9 +45,9 @@ def _picture(seed: int) -> Image.Image:
     return Image.fromarray(np.clip(planes + rng.normal(0, 20, planes.shape), 0, 255).astype(np.uint8))
 
 
-def _encoded(image: Image.Image, format_name: str, **options: object) -> bytes:
+def _encoded(image: Image.Image, format_name: str, **options: Any) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, format=format_name, **options)  # type: ignore[arg-type]
+    image.save(stream, format=format_name, **options)
     return stream.getvalue()
 
 

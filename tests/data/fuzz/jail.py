@@ -18,19 +18,20 @@ from typing import Any
 HOME = Path(os.environ["FIELDGUIDE_HOME"])
 MAY_WRITE = tuple(f"{Path(folder).resolve()}{os.sep}" for folder in (HOME, os.environ["TMPDIR"]))
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-PATHS_OF = {
-    "os.mkdir": (0,),
-    "os.rename": (0, 1),
-    "os.remove": (0,),
-    "os.rmdir": (0,),
-    "os.link": (0, 1),
-    "os.symlink": (1,),
-    "os.truncate": (0,),
-    "os.chmod": (0,),
-    "os.chown": (0,),
-    "os.utime": (0,),
-    "shutil.rmtree": (0,),
-    "sqlite3.connect": (0,),
+PATHS_OF: dict[str, tuple[tuple[int, int | None], ...]] = {
+    # positions of each path, and of the open folder that it is relative to
+    "os.mkdir": ((0, 2),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.utime": ((0, 3),),
+    "shutil.rmtree": ((0, None),),
+    "sqlite3.connect": ((0, None),),
 }
 FORBIDDEN = (
     "socket.connect",
@@ -57,14 +58,15 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if writes:
             _check(event, path)
     else:
-        for position in PATHS_OF.get(event, ()):
-            _check(event, arguments[position])
+        for position, folder in PATHS_OF.get(event, ()):
+            _check(event, arguments[position], -1 if folder is None else arguments[folder])
 
 
-def _check(event: str, path: object) -> None:
+def _check(event: str, path: Any, folder: int = -1) -> None:
     if isinstance(path, int) or path in (":memory:", os.devnull):
         return  # already open, or nothing
-    name = Path(os.fsdecode(path))  # type: ignore[arg-type]
+    below = Path(f"/proc/self/fd/{folder}") if folder >= 0 else Path()
+    name = below / os.fsdecode(path)
     place = name.parent.resolve() / name.name  # the last part may be a link, which is what is made or removed
     if not f"{place}{os.sep}".startswith(MAY_WRITE):
         violations.append(f"{event} {str(place)!r:.200}")
