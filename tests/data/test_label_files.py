@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflows.data import label_files
 from workflows.data.label_files import read_labels
-from workflows.errors import SourceError
+from workflows.errors import SourceError, UsageError
 from workflows.store.files import defuse, undo_defuse
 
 
@@ -97,10 +98,71 @@ def test_faults_are_named_with_their_line(tmp_path: Path, content: str, words: s
 @pytest.mark.parametrize(
     ("encoding", "words"), [("utf-16", "UTF-16"), ("latin-1", "Latin-1"), ("cp1252", "Windows-1252")]
 )
-def test_other_encodings_are_named(tmp_path: Path, encoding: str, words: str) -> None:
+def test_other_encodings_are_named_and_can_be_given(tmp_path: Path, encoding: str, words: str) -> None:
+    path = labels(tmp_path, "filename,label\nü.jpg,Blüte\n".encode(encoding))
     with pytest.raises(SourceError, match=words) as caught:
-        read_labels(labels(tmp_path, "filename,label\nü.jpg,Blüte\n".encode(encoding)))
-    assert "iconv" in caught.value.hint
+        read_labels(path)
+    assert "iconv" in caught.value.hint and any(name in caught.value.hint for name in (encoding, "latin-1"))
+    assert [(row.filename, row.label) for row in read_labels(path, encoding).rows] == [("ü.jpg", "Blüte")]
+
+
+def test_utf16_without_its_mark(tmp_path: Path) -> None:
+    path = labels(tmp_path, "filename,label\na.jpg,x\n".encode("utf-16-le"))
+    with pytest.raises(SourceError, match="NUL characters") as caught:
+        read_labels(path)
+    assert "UTF-16" in caught.value.hint and len(read_labels(path, "utf-16-le").rows) == 1
+
+
+def test_wrong_encodings_given(tmp_path: Path) -> None:
+    path = labels(tmp_path, "filename,label\nü.jpg,x\n")
+    for name in ("no-such-code", "rot13", "zip", "a\0b", ""):
+        with pytest.raises(UsageError, match="Unknown encoding"):
+            read_labels(path, name)
+    with pytest.raises(SourceError, match="not in the encoding ascii"):
+        read_labels(path, "ascii")
+
+
+@pytest.mark.parametrize("file", ["filename", "File", "IMAGE", "path", "file_name", "File Name", "image-path"])
+@pytest.mark.parametrize("label", ["label", "Class", "CATEGORY", "class name"])
+def test_columns_by_what_people_call_them(tmp_path: Path, file: str, label: str) -> None:
+    found = read_labels(labels(tmp_path, f"id,{label},{file}\n1,cat,a.jpg\n"))
+    assert [(row.filename, row.label, row.attributes) for row in found.rows] == [("a.jpg", "cat", {"id": "1"})]
+    assert found.columns == ["id", "label", "filename"]
+    said = " ".join(found.notes)
+    assert (f"{file!r} as filename" in said) == (file.lower() != "filename")
+    assert (f"{label!r} as label" in said) == (label.lower() != "label")
+
+
+def test_of_several_columns_for_files_one_is_taken(tmp_path: Path) -> None:
+    found = read_labels(labels(tmp_path, "path,filename,class,label\n/home/me/a.jpg,a.jpg,3,cat\n"))
+    assert found.rows[0].attributes == {"path": "/home/me/a.jpg", "class": "3"}
+    assert (found.rows[0].filename, found.rows[0].label) == ("a.jpg", "cat")
+
+
+def test_the_line_for_excel_is_skipped(tmp_path: Path) -> None:
+    assert pairs(labels(tmp_path, "sep=;\r\nfilename;label\r\na.jpg;x\r\n")) == [("a.jpg", "x")]
+    with pytest.raises(SourceError, match="line 3: 3 cells"):
+        read_labels(labels(tmp_path, "sep=;\nfilename;label\na.jpg;x;y\n"))
+
+
+def test_a_label_and_none_for_one_image(tmp_path: Path) -> None:
+    for rows in ("a.jpg,x\na.jpg,\n", "a.jpg,\na.jpg,x\n"):
+        with pytest.raises(SourceError, match=r"line 3: 'a\.jpg' has a label in one row and none in another"):
+            read_labels(labels(tmp_path, f"filename,label\n{rows}"))
+
+
+def test_very_large_files_and_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SourceError, match="field larger than field limit"):
+        read_labels(labels(tmp_path, f"filename,label\na.jpg,{'x' * 200_000}\n"))
+    monkeypatch.setattr(label_files, "MAX_BYTES", 10)
+    with pytest.raises(SourceError, match="larger than"):
+        read_labels(tmp_path / "labels.csv")
+
+
+def test_formulas_stay_text(tmp_path: Path) -> None:
+    cells = ["=HYPERLINK(1)", "+1", "-1", "@x"]
+    content = "filename,label\n" + "".join(f"{n}.jpg,{cell}\n" for n, cell in enumerate(cells))
+    assert [label for _, label in pairs(labels(tmp_path, content))] == cells
 
 
 def test_all_faults_at_once_but_not_endlessly(tmp_path: Path) -> None:

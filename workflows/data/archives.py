@@ -119,6 +119,7 @@ class _Unpacking:
         self._plan = Plan()
         self._written = 0
         self._done = 0
+        self._made: set[Path] = set()
 
     def run(self) -> Plan:
         self._progress("unpack", 0, 0, f"looking through {self._archive.name}")
@@ -171,7 +172,9 @@ class _Unpacking:
                 file.write(chunk)
         if length < entry.size:
             raise refusal(self._archive, "is shorter than it says", entry.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.parent not in self._made:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(target.parent)
         incoming.replace(target)
         self._written += length
         self._done += 1

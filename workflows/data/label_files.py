@@ -6,6 +6,7 @@ What is read here is CSV; :class:`Rows` and :func:`read_text` serve the readers 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -193,7 +194,8 @@ def _codec(encoding: str | None) -> str:
         return "utf-8-sig"
     try:
         name = codecs.lookup(encoding).name
-        b"".decode(name)  # refuses codecs that make no text
+        with contextlib.suppress(UnicodeError):
+            b"    ".decode(name)  # refuses codecs that make no text
     except (LookupError, ValueError) as error:
         raise UsageError(f"Unknown encoding {encoding!r}.", "Examples: utf-8, utf-16, cp1252, latin-1.") from error
     return name
