@@ -38,25 +38,18 @@ def styled(chart: Any, height: int | None = None) -> Any:
     )
 
 
-def steps_chart(curve: pd.DataFrame, shown: int | None, best: int | None) -> Any:
-    """Draw accuracy and loss over the steps, with the step that the page shows marked.
+def steps_chart(curve: pd.DataFrame, name: str, title: str, form: str, shown: int | None, best: int | None) -> Any:
+    """Draw a metric of training and validation over the steps, with the step that the page shows marked.
 
     Args:
         curve: index `step`, columns such as `val/top1`, `train/loss`.
+        name: the metric, e.g. `loss`.
+        title: what it is called.
+        form: d3 format of its values.
         shown: the step that the page is about; None for the final evaluation.
         best: the step whose weights were kept, if that is known.
     """
     colour = colours()
-    panels = [
-        _two_lines(curve, "top1", "top-1", PERCENT, shown, best, colour),
-        _two_lines(curve, "loss", "loss", "~g", shown, best, colour),
-    ]
-    return styled(alt.hconcat(*panels, spacing=24))
-
-
-def _two_lines(
-    curve: pd.DataFrame, name: str, title: str, form: str, shown: int | None, best: int | None, colour: Colours
-) -> Any:
     wanted = {f"train/{name}": "training", f"val/{name}": "validation"}
     present = curve[[column for column in wanted if column in curve]].rename(columns=wanted)
     table = present.reset_index().melt("step", var_name="of", value_name="value").dropna()
@@ -71,7 +64,7 @@ def _two_lines(
         if step is not None:
             rule = alt.Chart(pd.DataFrame({"step": [step]})).mark_rule(color=ink, strokeDash=dash, strokeWidth=1.5)
             layers.append(rule.encode(x="step:Q"))
-    return alt.layer(*layers).properties(height=110, width=460)
+    return styled(alt.layer(*layers), 130)
 
 
 def reliability_chart(curve: pd.DataFrame) -> Any:

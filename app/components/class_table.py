@@ -85,18 +85,18 @@ def pairs_table(pairs: pd.DataFrame, name: str, height: int = 420) -> None:
         return
     cells = list(zip(pairs["label"].astype(str), pairs["predicted"].astype(str), strict=True))
     st.dataframe(
-        in_percent(pairs, ["share_of_label", "average_confidence"]),
+        in_percent(pairs, ["share_of_label"]),
         key="pairs-table",
         on_select=lambda: _pair_chosen(cells),
         selection_mode="single-row",
         hide_index=True,
         height=min(38 + 35 * len(pairs), height),
+        column_order=["label", "predicted", "count", "share_of_label"],
         column_config={
             "label": st.column_config.TextColumn("True class"),
             "predicted": st.column_config.TextColumn("Taken for"),
             "count": st.column_config.NumberColumn("Images", width="small"),
             "share_of_label": st.column_config.NumberColumn("Of the class", format="%.1f %%", width="small"),
-            "average_confidence": st.column_config.NumberColumn("Confidence", format="%.0f %%", width="small"),
         },
     )
     _download(st.container(), pairs, f"confused-pairs-{name}.csv")

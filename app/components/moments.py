@@ -9,7 +9,7 @@ import streamlit as st
 from app.client import client
 from app.client.evaluation import Moment, Subject
 from app.client.judged import Judged
-from app.components.charts import steps_chart
+from app.components.charts import PERCENT, steps_chart
 from app.components.page import count, percent
 
 SOURCES = {"steps": "While it learnt (validation)", "val": "Final, on validation", "test": "Final, on test"}
@@ -86,7 +86,11 @@ def show_steps(subject: Subject, moment: Moment) -> None:
     curve = client().evaluation.curve(subject.run_id)
     if len(curve) > 1:
         shown = moment if isinstance(moment, int) else None
-        st.altair_chart(steps_chart(curve, shown, subject.best_step), theme=None, key="steps-chart")
+        left, right = st.columns(2)
+        top1 = steps_chart(curve, "top1", "top-1", PERCENT, shown, subject.best_step)
+        left.altair_chart(top1, theme=None, key="steps-top1")
+        loss = steps_chart(curve, "loss", "loss", "~g", shown, subject.best_step)
+        right.altair_chart(loss, theme=None, key="steps-loss")
 
 
 def show_metrics(judged: Judged, before: Judged | None) -> None:
@@ -94,12 +98,12 @@ def show_metrics(judged: Judged, before: Judged | None) -> None:
     metrics, old = judged.metrics, before.metrics if before else {}
     low, high = metrics["top1_ci95"]
     shown: tuple[tuple[str, str, str], ...] = (
-        ("Top-1 accuracy", "top1", f"95 % confidence: {percent(low)} to {percent(high)}"),
-        ("F1 (macro)", "f1_macro", "Mean over the classes of the harmonic mean of precision and recall"),
-        ("Precision (macro)", "precision_macro", "Of the images taken for a class, the share that are: class mean"),
-        ("Recall (macro)", "recall_macro", "Of the images of a class, the share that were found: class mean"),
-        ("Average confidence", "average_confidence", "Mean probability of the predicted class"),
-        ("Calibration error", "ece", "Mean gap between confidence and accuracy (ECE, 15 bins); 0 is perfect"),
+        ("Top-1", "top1", f"Share of right answers. 95 % confidence: {percent(low)} to {percent(high)}"),
+        ("F1", "f1_macro", "Mean over the classes of the harmonic mean of precision and recall"),
+        ("Precision", "precision_macro", "Of the images taken for a class, the share that are: class mean"),
+        ("Recall", "recall_macro", "Of the images of a class, the share that were found: class mean"),
+        ("Confidence", "average_confidence", "Mean probability of the predicted class"),
+        ("ECE", "ece", "Expected calibration error: mean gap between confidence and accuracy; 0 is perfect"),
     )
     columns = st.columns(len(shown) + 1)
     for column, (title, name, words) in zip(columns, shown, strict=False):
@@ -111,4 +115,7 @@ def _delta(metrics: dict[str, Any], old: dict[str, Any], name: str) -> dict[str,
     if not old:
         return {}
     colour = {"ece": "inverse", "average_confidence": "off"}.get(name, "normal")
-    return {"delta": f"{100 * (metrics[name] - old[name]):+.1f} points", "delta_color": colour}
+    points = round(100 * (metrics[name] - old[name]), 1)
+    if not points:
+        return {"delta": "unchanged", "delta_color": "off", "delta_arrow": "off"}
+    return {"delta": f"{points:+.1f} points", "delta_color": colour}

@@ -76,7 +76,7 @@ def _classes(subject: Subject, moment: Moment, judged: Judged, focus: Focus, vie
     """Draw the matrix with the pairs, or the table of classes; then the images of what was clicked."""
     name = f"{subject.run_id}-{moment}"
     if view == "matrix":
-        left, right = st.columns([5, 3], gap="medium")
+        left, right = st.columns([3, 2], gap="medium")
         with left:
             matrix_panel(subject, moment, judged, focus)
         with right:

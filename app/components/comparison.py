@@ -1,0 +1,118 @@
+"""What two runs answered differently: metrics, classes, images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.client.evaluation import csv_of
+from app.components.charts import differences_chart
+from app.components.class_table import in_percent
+from app.components.gallery import Tile, Tone, gallery, pager
+from app.words import METRIC_TITLES
+from workflows.evaluation.comparison import Comparison
+
+PER_PAGE = 12
+LUCK = "no clear difference"
+
+
+def metric_changes(found: Comparison, key: str) -> None:
+    """Draw the differences of all metrics, with the numbers below."""
+    table = found.metrics.assign(
+        metric=[METRIC_TITLES.get(name, name) for name in found.metrics["metric"]],
+        verdict=[{"b": "better", "a": "worse"}.get(side, LUCK) for side in found.metrics["better"]],
+    )
+    st.markdown("**Metrics**, with 95 % intervals of the difference (paired bootstrap)")
+    st.altair_chart(differences_chart(table), theme=None, key=f"differences-{key}")
+    st.dataframe(
+        table,
+        hide_index=True,
+        key=f"metrics-{key}",
+        column_order=["metric", "a", "b", "difference", "low", "high"],
+        column_config={
+            "metric": "Metric",
+            "a": st.column_config.NumberColumn("First", format="%.4f"),
+            "b": st.column_config.NumberColumn("This one", format="%.4f"),
+            "difference": st.column_config.NumberColumn("Difference", format="%+.4f"),
+            "low": st.column_config.NumberColumn("From", format="%+.4f"),
+            "high": st.column_config.NumberColumn("To", format="%+.4f"),
+        },
+    )
+
+
+def class_changes(found: Comparison, key: str) -> None:
+    """List the classes by how much better or worse they got."""
+    st.markdown("**Classes**: recall, those that got better first")
+    table = in_percent(found.classes, ["recall_a", "recall_b", "difference"])
+    words = {"b": "better", "a": "worse"}
+    table["verdict"] = [words.get(side, "") for side in table["better"]]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        table,
+        hide_index=True,
+        key=f"classes-{key}",
+        height=min(38 + 35 * len(table), 520),
+        column_order=["class", "difference", "recall_a", "recall_b", "support", "only_b", "only_a", "verdict"],
+        column_config={
+            "class": st.column_config.TextColumn("Class", pinned=True),
+            "difference": number("Points", format="%+.1f"),
+            "recall_a": number("First", format="%.1f %%"),
+            "recall_b": number("This one", format="%.1f %%"),
+            "support": number("Images"),
+            "only_b": number("Mended", help="Images that this one alone gets right"),
+            "only_a": number("Broken", help="Images that the first alone gets right"),
+            "verdict": st.column_config.TextColumn(
+                "Clear", help="More than luck: McNemar's exact test, corrected for the number of classes (Holm)"
+            ),
+        },
+    )
+    better, worse = (int((found.classes["better"] == side).sum()) for side in ("b", "a"))
+    st.caption(f"Clearly better: {better}; clearly worse: {worse}; of {len(table)} classes.")
+
+
+def changed_images(found: Comparison, first: str, second: str) -> None:
+    """Show the images that one of the two alone gets right."""
+    counts = found.changed["change"].value_counts()
+    sides = {
+        "broken": f"Broken ({int(counts.get('broken', 0)):,}): right before, wrong now",
+        "mended": f"Mended ({int(counts.get('mended', 0)):,}): wrong before, right now",
+    }
+    st.markdown("**Images that changed sides**")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        side = st.segmented_control(
+            "Side",
+            list(sides),
+            format_func=sides.__getitem__,
+            default="broken",
+            key=f"side-{second}",
+            required=True,
+            label_visibility="collapsed",
+        )
+        name = f"changed-{first}-{second}.csv"
+        st.download_button(
+            "CSV",
+            lambda: csv_of(found.changed),
+            name,
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"csv-{second}",
+        )
+    rows = found.changed[found.changed["change"] == side]
+    if rows.empty:
+        st.caption("None.")
+        return
+    page = rows.iloc[pager(len(rows), PER_PAGE, f"changed-page-{second}")]
+    thumbs = client().evaluation.thumbnails(first, page["image_id"])
+    gallery([_tile(row, thumbs) for _, row in page.iterrows()], key=f"changed-{second}", columns=6, select="none")
+
+
+def _tile(row: pd.Series, thumbs: Mapping[str, Path]) -> Tile:
+    now = f"{row['predicted_b']} {100 * row['confidence_b']:.0f} %"
+    before = f"true: {row['label']} · first: {row['predicted_a']} {100 * row['confidence_a']:.0f} %"
+    tone: Tone = "good" if row["change"] == "mended" else "bad"
+    return Tile(str(row["image_id"]), thumbs.get(str(row["image_id"])), now, before, tone)
