@@ -18,6 +18,7 @@ from workflows.store.store import Store
 if TYPE_CHECKING:
     from app.client.comparing import Comparing
     from app.client.datasets import Datasets
+    from app.client.drops import Drops
     from app.client.evaluation import Evaluation
     from app.client.heatmaps import HeatMapDrawer
     from app.client.inference import Inference
@@ -77,6 +78,13 @@ class Client:
         from app.client.inference import Inference
 
         return Inference(self.store)
+
+    @cached_property
+    def drops(self) -> Drops:
+        """Photos dropped to have them predicted."""
+        from app.client.drops import Drops
+
+        return Drops(self.store, self.inference)
 
     def _eigen_cam(self, run_id: str, sha256: str) -> bytes:
         return b64decode(self.inference.explain_stored(run_id, sha256).maps[0].overlay_png or "")
