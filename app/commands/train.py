@@ -85,12 +85,12 @@ def _named(store: Store, source: str) -> dict[str, Any]:
     written_as_path = "/" in source or source.startswith((".", "~"))
     if not written_as_path and store.datasets.get(source) is not None:
         return {"dataset": source}
-    if path.is_dir():
+    if path.exists():
         return {"source": str(path.resolve())}
     if written_as_path:
-        raise SourceError(f"There is no folder {path}.", "Name a folder with one sub-folder of photos for each class.")
+        raise SourceError(f"There is no folder or archive {path}.", "Name a folder with one sub-folder of photos for each class.")
     known = ", ".join(dataset.name for dataset in store.datasets.list()[:8]) or "none yet"
-    raise DatasetError(f"{source!r} is neither a data set nor a folder.", f"Data sets: {known}.")
+    raise DatasetError(f"{source!r} is neither a data set nor a folder or archive.", f"Data sets: {known}.")
 
 
 def _weights(choice: str | None) -> str | None:
