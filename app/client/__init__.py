@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from workflows.store.store import Store
 
 if TYPE_CHECKING:
+    from app.client.attention import Attention
     from app.client.comparing import Comparing
     from app.client.datasets import Datasets
     from app.client.drops import Drops
@@ -43,6 +44,13 @@ class Client:
         from app.client.studio import Studio
 
         return Studio(self.store)
+
+    @cached_property
+    def attention(self) -> Attention:
+        """What Home tells about data sets."""
+        from app.client.attention import Attention
+
+        return Attention(self.store)
 
     @cached_property
     def runs(self) -> Runs:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workflows.store.store import Store
+from workflows.store.run_list import RunBrief, count_runs, curves, newest_ids, newest_runs
+from workflows.store.store import RunRecord, Store
+
+__all__ = ["RunBrief", "Runs"]
 
 
 class Runs:
@@ -21,6 +24,20 @@ class Runs:
             besides: a run that is listed too, however old it is, if it exists.
             limit: how many at most.
         """
-        runs = [run for run in self._store.runs.list() if not states or run.state in states]
-        ids = [run.run_id for run in runs]
-        return ids[:limit] + [run_id for run_id in ids[limit:] if run_id == besides]
+        return newest_ids(self._store.database, limit, states, besides)
+
+    def get(self, run_id: str) -> RunRecord:
+        """Return all that is recorded about a run. Raises RunError."""
+        return self._store.runs.get(run_id)
+
+    def newest(self, limit: int = 20, states: Sequence[str] = ()) -> list[RunBrief]:
+        """Return the newest runs as lines of a list, newest first; `states` empty means all."""
+        return newest_runs(self._store.database, limit, states)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many runs are in each state."""
+        return count_runs(self._store.database)
+
+    def curves(self, run_ids: Sequence[str], name: str = "val/top1") -> dict[str, list[float]]:
+        """Return the course of a metric over the evaluation steps of each run."""
+        return curves(self._store.database, run_ids, name)
