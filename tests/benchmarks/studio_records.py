@@ -5,7 +5,7 @@ Everything that the pages read is written the way a training writes it; the answ
 groups of five are confused with each other, and get better from step to step. The pictures are cuts of two photographs
 that come with scikit-learn, shared by all images.
 
-    FIELDGUIDE_HOME=/tmp/large .venv/bin/python -m tests.benchmarks.studio_records
+    .venv/bin/python -m tests.benchmarks.studio_records /tmp/large
 """
 
 from __future__ import annotations
@@ -172,12 +172,14 @@ def _full_run(store: Store, version: DatasetVersion, size: Size, best: float, ra
     _preview(folder, records, store)
     skills = best * (1 - np.exp(-np.arange(1, size.steps + 1) / (size.steps / 5)))
     rows = _steps(folder, records[records["split"] == "val"], version.classes, skills, random)
-    _insert_metrics(store, record.run_id, rows)
+    with store.database.write() as connection:
+        connection.execute(metrics.insert(), _metric_rows(record.run_id, rows))
     held_out = records[records["split"] != "train"].reset_index(drop=True)
     judged = _final(folder, held_out, version.classes, float(skills[-1]), random)
     workflow = load_template("balanced-photos").for_dataset(version.name, version.number)
     document = workflow.with_settings("training", epochs=size.steps, seed=round(best * 100)).model_dump(mode="json")
-    _finish(store, record.run_id, version.name, document, judged, list(version.classes), size.steps)
+    columns = _ended(record.run_id, version.name, document, judged, list(version.classes), size.steps)
+    store.runs.update(columns.pop("run_id"), state="finished", **columns)
     return record.run_id
 
 
@@ -232,31 +234,29 @@ def _final(
 
 
 def _other_runs(store: Store, count: int, random: np.random.Generator) -> None:
-    """Write the records of many small runs that ended before."""
-    template = load_template("fast-photos")
+    """Write the records of many small runs that ended before, all at once."""
+    template, last = load_template("fast-photos"), now()
+    records, values = [], []
     for number in range(count):
-        name = f"project-{number % 40:02d}"
-        record = store.runs.create(name, {"dataset": name})
+        name, moment = f"project-{number % 40:02d}", last - timedelta(hours=count - number)
+        run_id = f"{name}-{moment:%Y%m%d-%H%M%S}-{number:04x}"
+        store.runs.folder(run_id).mkdir(parents=True)
         top1 = 0.6 + 0.35 * float(random.random())
-        rows = [{"val/top1": top1 * (1 - 0.6 ** (step + 1)), "val/loss": 2.0 * 0.8**step} for step in range(20)]
-        _insert_metrics(store, record.run_id, rows)
-        document = template.for_dataset(name, 1).model_dump(mode="json")
         judged = {split: {"top1": top1, "f1_macro": top1, "support": 500} for split in ("val", "test")}
-        _finish(store, record.run_id, name, document, judged, [f"class {each}" for each in range(10)], 20)
-        values = {"state": STATES[number % len(STATES)], "created_at": now() - timedelta(hours=count - number)}
-        with store.database.write() as connection:
-            connection.execute(runs.update().where(runs.c.run_id == record.run_id).values(**values))
+        document = template.for_dataset(name, 1).model_dump(mode="json")
+        columns = _ended(run_id, name, document, judged, [f"class {each}" for each in range(10)], 20)
+        records.append(columns | {"state": STATES[number % len(STATES)], "created_at": moment, "finished_at": moment})
+        rows = [{"val/top1": top1 * (1 - 0.6 ** (step + 1)), "val/loss": 2.0 * 0.8**step} for step in range(20)]
+        values += _metric_rows(run_id, rows)
+    with store.database.write() as connection:
+        connection.execute(runs.insert(), records)
+        connection.execute(metrics.insert(), values)
 
 
-def _finish(
-    store: Store,
-    run_id: str,
-    dataset: str,
-    workflow: dict[str, Any],
-    judged: dict[str, Any],
-    classes: list[str],
-    steps: int,
-) -> None:
+def _ended(
+    run_id: str, dataset: str, workflow: dict[str, Any], judged: dict[str, Any], classes: list[str], steps: int
+) -> dict[str, Any]:
+    """Return the columns of a run that has ended."""
     result = {
         "run_id": run_id,
         "workflow": workflow,
@@ -265,19 +265,17 @@ def _finish(
         "training": {"best_step": steps, "steps": steps},
         "device": "cpu",
     }
-    facts = {"dataset": dataset, "version": 1, "goal": "balanced", "device": "cpu"}
-    store.runs.update(run_id, state="finished", started_at=now(), workflow=workflow, result=result, **facts)
+    facts = {"dataset": dataset, "version": 1, "goal": "balanced", "device": "cpu", "started_at": now()}
+    return {"run_id": run_id, "request": {"dataset": dataset}, "workflow": workflow, "result": result, **facts}
 
 
-def _insert_metrics(store: Store, run_id: str, rows: list[dict[str, Any]]) -> None:
+def _metric_rows(run_id: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     moment = now()
-    values = [
+    return [
         {"run_id": run_id, "step": step, "name": name, "value": float(value), "time": moment}
         for step, row in enumerate(rows, start=1)
         for name, value in row.items()
     ]
-    with store.database.write() as connection:
-        connection.execute(metrics.insert(), values)
 
 
 def _places(labels: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
@@ -285,13 +283,14 @@ def _places(labels: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def main() -> None:
-    """Write into $FIELDGUIDE_HOME and say which runs to look at."""
+    """Write into the folder that was named, and say which runs to look at."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", type=Path, help="state folder, as FIELDGUIDE_HOME names it")
     for field, default in vars(Size()).items():
         parser.add_argument(f"--{field.replace('_', '-')}", type=int, default=default)
-    size = Size(**vars(parser.parse_args()))
-    started = time.perf_counter()
-    made = generate(Store(), size)
+    options = vars(parser.parse_args())
+    home, started = options.pop("home"), time.perf_counter()
+    made = generate(Store(home), Size(**options))
     sys.stdout.write(f"runs {', '.join(made)} in {time.perf_counter() - started:.0f} s\n")
 
 
