@@ -46,10 +46,10 @@ SPLITS = ("train", "val", "test", "", "TRAIN", "training", "holdout", "0")
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1", "cp1252", "utf-32")
 
 
-def _cell(rng: random.Random, text: str, delimiter: str) -> str:
+def _cell(rng: random.Random, text: str, delimiter: str, odd: float) -> str:
     if any(mark in text for mark in (delimiter, '"', "\n")) or rng.random() < 0.1:
         quoted = text.replace('"', '""')
-        return f'"{quoted}"' if rng.random() < 0.95 else f'"{text}'
+        return f'"{quoted}"' if rng.random() >= odd / 4 else f'"{text}'
     return text
 
 
@@ -70,23 +70,27 @@ def _row(rng: random.Random, files: Sequence[str], headers: Sequence[str], odd: 
 
 
 def _written(rng: random.Random, files: Sequence[str]) -> bytes:
-    odd = rng.choice((0.0, 0.02, 0.3))
+    """A table of this folder by somebody who is careful (`odd` = 0), hasty, or means harm."""
+    odd = rng.choice((0.0, 0.0, 0.01, 0.3))
     headers = [
         FILENAME_HEADERS[0] if rng.random() > odd else rng.choice(FILENAME_HEADERS),
         LABEL_HEADERS[0] if rng.random() > odd else rng.choice(LABEL_HEADERS),
-        *rng.sample(EXTRA_HEADERS, rng.choice((0, 0, 1, 3))),
+        *rng.sample(EXTRA_HEADERS, rng.choice((0, 1, 3)) if odd > 0.1 else 0),
+        *(["camera"] if rng.random() < 0.3 else []),
     ]
-    delimiter = rng.choice((",", ",", ";", "\t", "|", " ")) if rng.random() < 0.5 else ","
-    count = rng.choice((0, 1, len(files), 2 * len(files)))
-    named = list(files) if rng.random() < 0.7 else []
-    rows = [_row(rng, files, headers, odd) for _ in range(count)]
-    for row, name in zip(rows, named, strict=False):
-        row[:1] = [name]
-    lines = [delimiter.join(_cell(rng, cell, delimiter) for cell in row) for row in [headers, *rows]]
+    delimiter = rng.choice((",", ",", ";", "\t", "|", " ") if odd else (",", ";", "\t"))
+    rows = [
+        _row(rng, files, headers, odd)
+        for _ in range(rng.choice((0, len(files), 2 * len(files))) if odd else len(files))
+    ]
+    if odd < 0.1 or rng.random() < 0.5:
+        for row, name in zip(rows, files, strict=False):
+            row[:1] = [name]
+    lines = [delimiter.join(_cell(rng, cell, delimiter, odd) for cell in row) for row in [headers, *rows]]
     if rng.random() < odd:
         lines.insert(0, rng.choice(("", "sep=;", "# made by a program", "\ufeff")))
     text = rng.choice(("\n", "\n", "\r\n", "\r", "\n\n")).join(lines) + rng.choice(("", "\n"))
-    return text.encode(rng.choice(ENCODINGS), "replace")
+    return text.encode(rng.choice(ENCODINGS) if odd else rng.choice(("utf-8", "utf-8-sig")), "replace")
 
 
 def _sound(files: Sequence[str]) -> bytes:
