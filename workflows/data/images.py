@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from workflows.errors import ImageError
 from workflows.store.names import printable
@@ -173,6 +173,8 @@ def decode(source: Path | bytes) -> DecodedImage:
         raise ImageError(f"{named}larger than {MAX_PIXELS // 1_000_000} megapixels", _SMALLER) from error
     except ImageError as error:
         raise ImageError(f"{named}{error.message}", error.hint) from error
+    except UnidentifiedImageError as error:  # its own words hold a memory address
+        raise ImageError(f"{named}damaged (its beginning is not that of an image)") from error
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{named}damaged ({printable(reason)[:200]})") from error
@@ -227,8 +229,7 @@ def _pillow_formats(format_name: str) -> tuple[str, ...]:
     Image.init()
     if format_name not in Image.OPEN:  # AVIF came with Pillow 11.3
         raise ImageError(f"{format_name} can't be read by the installed Pillow", "Update Pillow, or convert the image.")
-    # a JPEG with a second picture behind it (MPO) is still read by its first
-    return ("JPEG", "MPO") if format_name == "JPEG" else (format_name,)
+    return (format_name,)  # a JPEG with a second picture behind it (MPO) is opened as JPEG, and read by its first
 
 
 def _upright_rgb(image: ImageFile.ImageFile) -> DecodedImage:

@@ -107,6 +107,7 @@ def check(outcome: dict[str, Any]) -> None:
     paths = [entry["path"] for entry in outcome["entries"]]
     assert len(paths) == len(set(paths)), outcome["name"]
     assert all(entry["reason"] for entry in outcome["entries"] if entry["outcome"] != "accepted"), outcome["name"]
+    assert not [entry for entry in outcome["entries"] if "object at 0x" in entry["reason"]], outcome["name"]
 
 
 def image_sources(sandbox: Sandbox, seed: int, count: int) -> Iterator[tuple[Case, list[str]]]:
