@@ -12,11 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import workflows.environment as environment
 from app.words import size_of
 from workflows.errors import FieldguideError
+from workflows.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from workflows.data.integrity import BadFile
 
 State = Literal["ok", "warn", "fail"]
 
@@ -140,6 +144,42 @@ def check_store() -> list[Finding]:
         mend = f"Go on with: fieldguide runs resume {died[0]}"
         return [Finding("records", "warn", f"{text}; interrupted: {', '.join(died)}", mend)]
     return [Finding("records", "ok", text)]
+
+
+def check_files(progress: Progress = silent, repair: bool = False) -> list[Finding]:
+    """Is every stored photo still what it was? Reads all of them, which takes a while."""
+    from workflows.data.integrity import verify_store
+    from workflows.store.store import Store
+
+    try:
+        found = verify_store(Store(), progress, repair)
+    except FieldguideError as error:
+        return [Finding("files", "fail", error.message, error.hint)]
+    findings = [_bad_file(bad, repair) for bad in found.bad]
+    for name, number, why in found.unreadable:
+        mend = f"`fieldguide dataset undo {name}` goes back to the version before, if this is the newest."
+        findings.append(Finding("files", "fail", f"version {number} of data set {name} can't be read: {why}", mend))
+    if found.unreferenced:
+        count, size = len(found.unreferenced), size_of(found.unreferenced_bytes)
+        text = f"{count} photo(s), {size}, that no data set needs: left by an import that was cut off (or is at work)"
+        mend = f"The same import, run again, will use them. The first is {found.unreferenced[0]}."
+        findings.append(Finding("files", "warn", text, mend))
+    sound = found.files - sum(bad.state == "damaged" and not bad.restored for bad in found.bad)
+    return [Finding("files", "ok", f"{sound} stored photo(s), {size_of(found.bytes)} read, are whole"), *findings]
+
+
+def _bad_file(bad: BadFile, repair: bool) -> Finding:
+    places = [f"{place.dataset}: {place.path}" for place in bad.needed_by]
+    needed = f"needed by {'; '.join(places[:5])}{f' and {len(places) - 5} more' if len(places) > 5 else ''}"
+    text = f"{bad.sha256} is {bad.state}, {needed if places else 'needed by no data set'}"
+    if bad.restored:
+        return Finding("files", "ok", f"{text}: restored from {bad.needed_by[0].source}")
+    if not places:
+        return Finding("files", "warn", text, "Nothing needs it.")
+    first = bad.needed_by[0]
+    again = f"`fieldguide dataset add {first.dataset} {first.source} --afresh` with the original there brings it back"
+    mend = again if repair else f"`fieldguide doctor --verify --repair` restores it from {first.source}, or {again}"
+    return Finding("files", "fail", text, f"{mend}; or remove the image: `fieldguide dataset remove`.")
 
 
 def check_weights() -> list[Finding]:

@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from app.commands import dataset, dataset_audit, dataset_fetch, demo, doctor, runs, serve, train, up, use, workflow
+from app.commands import (
+    dataset,
+    dataset_audit,
+    dataset_edits,
+    dataset_fetch,
+    dataset_history,
+    demo,
+    doctor,
+    runs,
+    serve,
+    train,
+    up,
+    use,
+    workflow,
+)
 from app.output import Output
 from workflows.errors import FieldguideError, StorageError
 
@@ -47,6 +61,8 @@ up.register(app)
 train.register(app)
 use.register(app)
 serve.register(app)
+dataset_edits.register(dataset.commands)
+dataset_history.register(dataset.commands)
 dataset_audit.register(dataset.commands)
 dataset_fetch.register(dataset.commands)
 app.add_typer(dataset.commands, name="dataset", rich_help_panel="Parts of the job")

@@ -24,16 +24,27 @@ VersionOption = Annotated[int | None, typer.Option("--version", min=1, help="Ver
 @commands.command(
     epilog=example(
         "fieldguide dataset add flowers photos/flowers",
+        "fieldguide dataset add flowers flowers.zip",
         "fieldguide dataset add birds photos --labels labels.csv --split 80/10/10 --group-by 'camera(\\d+)'",
+        "fieldguide dataset add street upload.zip --unlabelled",
     )
 )
 def add(
     name: Annotated[str, typer.Argument(help="What to call the data set; an existing one gets a new version.")],
     source: Annotated[
         Path,
-        typer.Argument(help="A folder with one sub-folder per class, or with train/val/test above them, or of images."),
+        typer.Argument(
+            help="A folder, zip or tar with one sub-folder per class, or with train/val/test above them, or of images."
+        ),
     ],
-    labels: Annotated[Path | None, typer.Option(help="A CSV file with the columns filename and label.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file with the columns filename and label, or an export of Label Studio or CVAT."),
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="The label file's encoding; UTF-8 by default.")] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Take all images without a label, to be labelled later.")
+    ] = False,
     split: Annotated[str, typer.Option(help="Shares of train/val/test, in percent.")] = "70/15/15",
     group_by: Annotated[
         str | None,
@@ -45,10 +56,13 @@ def add(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Drop images that the source no longer holds; without it they stay.")
     ] = False,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Take the source's labels and images even where they were corrected here.")
+    ] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Import labelled photos: check every image, split them, and keep them as a new version."""
+    """Import photos: check every image, split them, and keep them as a new version."""
     out = Output(as_json)
     ratios = parse_shares(split)
     from app.bars import Bars
@@ -65,6 +79,9 @@ def add(
             group_by=group_by,
             seed=seed,
             mirror=mirror,
+            encoding=encoding,
+            unlabelled=unlabelled,
+            afresh=afresh,
             progress=bars,
         )
     out.answer(report.to_dict(), *told(report))
@@ -84,6 +101,8 @@ def told(report: ImportReport) -> list[Any]:
         lines.append(table(["outcome", "file", "why"], rows))
         if len(left_out) > SHOWN_PROBLEMS:
             lines.append(f"and {len(left_out) - SHOWN_PROBLEMS} more: see import.json in {version.folder}")
+    if not version.classes:
+        return [*lines, f"Next: give labels, e.g. fieldguide dataset relabel {version.name} labels.csv"]
     return [*lines, _splits(version), f"Next: fieldguide train {version.name}"]
 
 
@@ -128,15 +147,19 @@ def show(
 
 
 def _facts(version: DatasetVersion) -> dict[str, Any]:
+    labels = version.table()["label"]
     return {
         "name": version.name,
         "version": version.number,
         "images": version.images,
         "classes": list(version.classes),
         "splits": {split: int(count) for split, count in version.split_counts().sum().items()},
+        "unlabelled": int(labels.isna().sum()),
         "given_split": version.given_split,
         "source": version.source,
         "created_at": version.created_at,
+        "author": version.author,
+        "action": version.action,
         "reason": version.reason,
         "fingerprint": version.fingerprint,
         "folder": version.folder,

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from app.options import AsJson, example
 from app.output import Output
+from workflows.errors import UsageError
+
+if TYPE_CHECKING:
+    from app.checkup import Finding
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Instead, read every stored photo again and compare it with its SHA-256.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="With --verify: restore damaged photos from where they came from.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check what works on this machine, what doesn't, and how to mend it."""
     out = Output(as_json)
-    out.note("Checking; this takes some seconds.")
-    from app.checkup import check_up
-
-    findings = check_up()
+    if repair and not verify:
+        raise UsageError("--repair needs --verify, which finds what is damaged.", "fieldguide doctor --verify --repair")
+    findings = _verified(out, repair) if verify else _checked(out)
     failed = any(finding.state == "fail" for finding in findings)
     from rich.text import Text
 
@@ -34,6 +47,21 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+def _checked(out: Output) -> list[Finding]:
+    out.note("Checking; this takes some seconds.")
+    from app.checkup import check_up
+
+    return check_up()
+
+
+def _verified(out: Output, repair: bool) -> list[Finding]:
+    from app.bars import Bars
+    from app.checkup import check_files
+
+    with Bars(out) as bars:
+        return check_files(bars, repair)
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command(epilog=example("fieldguide doctor"), rich_help_panel="Help")(doctor)
+    app.command(epilog=example("fieldguide doctor", "fieldguide doctor --verify"), rich_help_panel="Help")(doctor)

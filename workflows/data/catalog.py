@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -14,6 +14,7 @@ import pandas as pd
 from workflows.data.version import DatasetVersion, version_of
 from workflows.errors import DatasetError, StorageError, UsageError
 from workflows.store.files import storage_errors, write_table
+from workflows.store.names import counted
 from workflows.store.store import Store
 
 ExportFormat = Literal["folders", "csv"]
@@ -60,6 +61,41 @@ def list_versions(store: Store, name: str) -> list[DatasetVersion]:
     return [version_of(store, record) for record in store.datasets.versions(name)]
 
 
+def find_images(version: DatasetVersion, names: Iterable[str]) -> dict[str, str]:
+    """Return the ids of images that a person names by id or by path, in the order named.
+
+    Raises:
+        DatasetError: no image, or more than one, has a name.
+    """
+    table = version.table()[["image_id", "path"]]
+    ids, by_path = set(table["image_id"]), table.groupby("path")["image_id"].agg(list)
+    found: dict[str, str] = {}
+    unknown: list[str] = []
+    for name in names:
+        same = [name] if name in ids else by_path.get(name, [])
+        if len(same) > 1:
+            raise DatasetError(
+                f"{len(same)} images of {version} are called {name!r}.", f"Name them by id: {', '.join(same[:5])}"
+            )
+        if same:
+            found[name] = same[0]
+        else:
+            unknown.append(name)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], list(by_path.index), n=3, cutoff=0.6)
+        raise DatasetError(
+            f"{counted(len(unknown), 'image is', 'images are')} not in {version}, e.g. {unknown[0]!r}.",
+            f"Did you mean {', '.join(near)}?" if near else f"See: fieldguide dataset labels {version.name}",
+        )
+    return found
+
+
+def labels_of(version: DatasetVersion) -> pd.DataFrame:
+    """Return one row for each image: `filename` (its path), `label`, `split`; empty texts where there is none."""
+    table = version.table().rename(columns={"path": "filename"})
+    return table[["filename", "label", "split"]].fillna("")
+
+
 def export_dataset(
     store: Store, name: str, dest: Path, format: ExportFormat = "folders", number: int | None = None
 ) -> int:
@@ -68,7 +104,8 @@ def export_dataset(
     Args:
         dest: the images appear there when all are copied.
         format: `folders`: dest/<split>/<class>/<file>; `csv`: dest/images/<file> and dest/labels.csv with
-            the columns filename, label, split. Both can be imported again.
+            the columns filename, label, split. Both can be imported again. What has no label lies in
+            dest/unlabelled, or has empty cells; what has no split yet lies in dest/waiting/<class>.
         number: version; default the newest.
 
     Returns:
@@ -117,7 +154,7 @@ def _file_names(table: pd.DataFrame, format: ExportFormat) -> Iterator[str]:
     taken: set[str] = set()
     folders = dict(zip(*_folder_names(table), strict=True))
     for path, label, split in table[["path", "label", "split"]].itertuples(index=False):
-        folder = f"{split}/{folders[label]}" if format == "folders" else "images"
+        folder = _folder(folders.get(label), split) if format == "folders" else "images"
         original = PurePosixPath(path)
         name, number = f"{folder}/{original.name}", 1
         while name.casefold() in taken:
@@ -127,9 +164,15 @@ def _file_names(table: pd.DataFrame, format: ExportFormat) -> Iterator[str]:
         yield name
 
 
+def _folder(label_folder: str | None, split: object) -> str:
+    if label_folder is None:
+        return "unlabelled"
+    return f"{split if isinstance(split, str) else 'waiting'}/{label_folder}"
+
+
 def _folder_names(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Return the labels, and for each a folder name that every system allows and no other label has."""
-    labels = sorted(set(table["label"]))
+    labels = sorted(set(table["label"].dropna()))
     names: list[str] = []
     taken: set[str] = set()
     for label in labels:

@@ -257,7 +257,7 @@ def _same_listing(before: _Before, asked: _Asked, listing: str, source: str) -> 
     newest = before.newest
     if newest is None or before.table is None or (newest.listing, newest.source) != (listing, source):
         return False
-    if asked.afresh and before.versions[-1].parent is not None:
+    if asked.afresh:
         return False
     return not asked.mirror or bool((before.table["source"] == source).all())
 
