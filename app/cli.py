@@ -20,6 +20,8 @@ from app.commands import (
     dataset_history,
     demo,
     doctor,
+    models,
+    models,
     runs,
     serve,
     train,
@@ -68,6 +70,7 @@ dataset_fetch.register(dataset.commands)
 app.add_typer(dataset.commands, name="dataset", rich_help_panel="Parts of the job")
 app.add_typer(workflow.commands, name="workflow", rich_help_panel="Parts of the job")
 app.add_typer(runs.commands, name="runs", rich_help_panel="Parts of the job")
+app.add_typer(models.commands, name="models", rich_help_panel="Parts of the job")
 demo.register(app)
 doctor.register(app)
 

@@ -219,3 +219,21 @@ def _stopped(out: Output, store: Store, run_id: str) -> RunRecord:
         time.sleep(POLL_SECONDS)
         store.runs.reconcile()
     return record
+
+
+@commands.command("delete", epilog=example("fieldguide runs delete flowers-20261122-101530-ab12"))
+def delete_(
+    run: RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a run with its checkpoints, tables and pictures. Refused while a model uses it."""
+    out = Output(as_json)
+    from workflows.registry.deletion import delete_run
+
+    store = open_store()
+    record = store.runs.get(run)
+    if not yes and not as_json:
+        typer.confirm(f"Delete {record.run_id} with all its files ({store.run_folder(record.run_id)})?", abort=True)
+    deleted = delete_run(store, record.run_id)
+    out.answer(_brief(deleted), f"{deleted.run_id} is deleted.")

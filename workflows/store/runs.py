@@ -11,6 +11,7 @@ import difflib
 import os
 import re
 import secrets
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -205,6 +206,22 @@ class RunRecords:
         """Remove the metrics of all steps behind `after`, which a resumed training will do again."""
         with self._database.write() as connection:
             connection.execute(delete(metrics).where((metrics.c.run_id == run_id) & (metrics.c.step > after)))
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended: its record and metrics, then its files.
+
+        Raises:
+            RunError: unknown run, or it has not ended.
+            StorageError: the files can't be removed.
+        """
+        record = self._exactly(run_id)
+        if record.state not in ENDED:
+            raise RunError(f"Run {run_id} is {record.state}.", f"Stop it first: fieldguide runs cancel {run_id}")
+        with self._database.write() as connection:
+            connection.execute(delete(metrics).where(metrics.c.run_id == run_id))
+            connection.execute(delete(runs).where(runs.c.run_id == run_id))
+        with storage_errors(self.folder(run_id)):
+            shutil.rmtree(self.folder(run_id), ignore_errors=False)
 
     @contextmanager
     def alive(self, run_id: str) -> Iterator[RunRecord]:

@@ -1,0 +1,88 @@
+"""The flow `retrain`: a challenger is trained, judged against the champion, and promoted if it has earned it.
+
+What is decided and how is the domain's (:mod:`workflows.retraining`); here is only that Prefect shows it, that the
+challenger's training is the flow `train`, and that the decision can be read there. Deploy it as
+`flows/retraining.py:retrain`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.exceptions import CancelledRun
+from prefect.runtime import flow_run
+
+from flows.caller import caller
+from flows.reporting import UNREACHABLE
+from flows.training import train
+from workflows.errors import RunCancelled
+from workflows.pipeline import TrainRequest
+from workflows.progress import Progress
+from workflows.retraining.plan import RetrainSettings
+from workflows.retraining.retrain import retrain as retrain_model
+from workflows.store.models import DecisionRecord
+from workflows.store.store import Store
+
+
+@flow(name="retrain", flow_run_name=lambda: f"retrain {flow_run.parameters.get('model')}", persist_result=False)
+def retrain(
+    model: str, trigger: str = "by hand", settings: RetrainSettings | None = None, decision_id: str | None = None
+) -> dict[str, Any]:
+    """Retrain a model, and answer the decision's document.
+
+    Args:
+        model: the model's name.
+        trigger: who or what asked for it.
+        settings: when it is worth it, how the challenger is made, what it must show.
+        decision_id: of a retraining that was cut off, to go on with it.
+    """
+    store = caller.get().store or Store()
+    decision = retrain_model(
+        store,
+        model,
+        trigger,
+        settings,
+        decision_id=decision_id,
+        run_training=train_as_flow,
+        progress=caller.get().progress,
+    )
+    show_decision(decision)
+    return decision.document
+
+
+def train_as_flow(store: Store, run_id: str, progress: Progress) -> None:
+    """Run a recorded run as the flow `train`, unless it has finished. Raises RunCancelled if it was stopped."""
+    record = store.runs.get(run_id)
+    if record.state == "finished" and record.result:
+        return
+    try:
+        train(TrainRequest.model_validate(record.request), run_id)
+    except CancelledRun as error:
+        raise RunCancelled(f"Run {run_id} was cancelled.", "The next retraining goes on with it.") from error
+
+
+def show_decision(decision: DecisionRecord) -> None:
+    """Leave the decision as a text in Prefect's UI."""
+    key = f"{decision.model}-decision"
+    try:
+        create_markdown_artifact(decision_text(decision), key=key, description=f"{decision.model}: {decision.outcome}")
+    except UNREACHABLE:
+        return
+
+
+def decision_text(decision: DecisionRecord) -> str:
+    """Say in Markdown what was decided, and why."""
+    document = decision.document
+    lines = [f"# {decision.model}: {decision.outcome}", "", decision.reason, ""]
+    lines += [f"- {note}" for note in document["notes"]]
+    comparison = (document.get("decision") or {}).get("comparison")
+    if comparison:
+        lines += ["", "| metric | champion | challenger | difference | from | to |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {row['metric']} | {row['a']:.4f} | {row['b']:.4f} | {row['difference']:+.4f} | {row['low']:+.4f} "
+            f"| {row['high']:+.4f} |"
+            for row in comparison["metrics"]
+        ]
+    return "\n".join(lines)
