@@ -21,7 +21,6 @@ from app.commands import (
     demo,
     doctor,
     models,
-    models,
     runs,
     serve,
     train,
