@@ -64,7 +64,7 @@ def steps_chart(curve: pd.DataFrame, name: str, title: str, form: str, shown: in
         if step is not None:
             rule = alt.Chart(pd.DataFrame({"step": [step]})).mark_rule(color=ink, strokeDash=dash, strokeWidth=1.5)
             layers.append(rule.encode(x="step:Q"))
-    return styled(alt.layer(*layers), 130)
+    return styled(alt.layer(*layers), 170)
 
 
 def reliability_chart(curve: pd.DataFrame) -> Any:
@@ -96,18 +96,25 @@ def reliability_chart(curve: pd.DataFrame) -> Any:
 def histogram_chart(table: pd.DataFrame, threshold: float | None = None) -> Any:
     """Draw how many answers are right and wrong at each confidence."""
     colour = colours()
-    long = table.melt(["bin_low", "bin_high"], value_vars=["right", "wrong"], var_name="answer", value_name="images")
+    # stacked here: Vega-Lite stacks bars only if they have a place, not a span
+    wrong = table.assign(answer="wrong", images=table["wrong"], base=0, top=table["wrong"])
+    right = table.assign(
+        answer="right", images=table["right"], base=table["wrong"], top=table["wrong"] + table["right"]
+    )
+    long = pd.concat([right, wrong], ignore_index=True)
+    long = long[long["images"] > 0]
     scale = alt.Scale(domain=["right", "wrong"], range=[colour.val, colour.bad])
     x = alt.X(
         "bin_low:Q", title="confidence", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT, grid=False)
     )
     bars = (
         alt.Chart(long)
-        .mark_bar(binSpacing=1)
+        .mark_rect(stroke=None)
         .encode(
             x=x,
             x2="bin_high:Q",
-            y=alt.Y("images:Q", title="images", stack="zero", axis=alt.Axis(tickMinStep=1, format=",d")),
+            y=alt.Y("base:Q", title="images", axis=alt.Axis(tickMinStep=1, format=",d")),
+            y2="top:Q",
             color=alt.Color("answer:N", scale=scale),
             tooltip=["answer:N", "images:Q", alt.Tooltip("bin_low:Q", format=PERCENT, title="from confidence")],
         )
@@ -146,7 +153,7 @@ def course_chart(course: pd.DataFrame, shown: int | None) -> Any:
     x = alt.X("step:Q", title="evaluation step", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
     y = alt.Y(
         "label_confidence:Q",
-        title="belief in the true class",
+        title="true class",
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format=PERCENT, tickCount=3),
     )
@@ -155,7 +162,7 @@ def course_chart(course: pd.DataFrame, shown: int | None) -> Any:
     layers = [line.encode(x=x, y=y, tooltip=tooltip)]
     if shown is not None:
         layers.append(alt.Chart(pd.DataFrame({"step": [shown]})).mark_rule(color=colour.ink).encode(x="step:Q"))
-    return styled(alt.layer(*layers), 120)
+    return styled(alt.layer(*layers), 150)
 
 
 def curves_chart(curves: dict[str, pd.DataFrame], name: str, title: str, form: str) -> Any:

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.client.evaluation import csv_of
 from app.components.address import focus_on
 
-_SHARE: dict[str, Any] = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f %%"}
+_SHARE: dict[str, Any] = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f %%", "color": "blue"}
 
 
 def class_table(table: pd.DataFrame, name: str) -> None:
@@ -91,7 +91,7 @@ def pairs_table(pairs: pd.DataFrame, name: str, height: int = 420) -> None:
         selection_mode="single-row",
         hide_index=True,
         height=min(38 + 35 * len(pairs), height),
-        column_order=["label", "predicted", "count", "share_of_label"],
+        column_order=["count", "label", "predicted", "share_of_label"],
         column_config={
             "label": st.column_config.TextColumn("True class"),
             "predicted": st.column_config.TextColumn("Taken for"),

@@ -112,7 +112,7 @@ def changed_images(found: Comparison, first: str, second: str) -> None:
 
 
 def _tile(row: pd.Series, thumbs: Mapping[str, Path]) -> Tile:
-    now = f"{row['predicted_b']} {100 * row['confidence_b']:.0f} %"
-    before = f"true: {row['label']} · first: {row['predicted_a']} {100 * row['confidence_a']:.0f} %"
+    now = f"{100 * row['confidence_b']:.0f} % {row['predicted_b']}"
+    before = f"true: {row['label']} · first: {100 * row['confidence_a']:.0f} % {row['predicted_a']}"
     tone: Tone = "good" if row["change"] == "mended" else "bad"
     return Tile(str(row["image_id"]), thumbs.get(str(row["image_id"])), now, before, tone)

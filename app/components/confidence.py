@@ -38,7 +38,7 @@ def confidence_panel(judged: Judged) -> None:
 def _explorer(judged: Judged) -> None:
     confidence, correct = judged.frame["confidence"].to_numpy(), judged.frame["correct"].to_numpy()
     st.markdown("**Threshold explorer**: leave answers below a confidence to a person")
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         wanted = st.number_input("Of the answers kept, right at least (%)", 0.0, 100.0, 95.0, step=0.5, key="wanted")
         needed = threshold_for(confidence, correct, wanted / 100)

@@ -128,7 +128,7 @@ def tile_of(row: Mapping[Any, Any], image: Path | None, heatmap: bytes | None, r
     return Tile(
         key=str(row["image_id"]),
         image=image,
-        caption=f"{row['predicted']} {100 * confidence:.0f} %",
+        caption=f"{100 * confidence:.0f} % {row['predicted']}",
         detail=" · ".join(parts),
         tone=tone,
         second_image=heatmap,

@@ -41,8 +41,8 @@ def suspects_panel(subject: Subject, classes: Sequence[str]) -> None:
     tiles = []
     for row in page.to_dict("records"):
         now = moved.get((subject.dataset, row["image_id"]))
-        caption = f"{row['label']} → {row['suggested']}?" if now is None else f"now labelled {now}"
-        detail = f"{100 * row['score']:.0f} % · {row['split']}: {row['why']}"
+        caption = f"{row['suggested'] or 'another class'}?" if now is None else f"now labelled {now}"
+        detail = f"labelled {row['label']} · {row['split']} · {row['why']}"
         tone: Tone = "warn" if now is None else "good"
         tiles.append(Tile(row["image_id"], thumbs.get(row["image_id"]), caption, detail, tone))
     chosen = gallery(tiles, key=KEY, columns=6, select="many")
