@@ -10,6 +10,7 @@ from app.commands.dataset import VersionOption
 from app.options import AsJson, example
 from app.output import Output
 from app.words import duration, table
+from workflows.store.names import counted
 
 if TYPE_CHECKING:
     from workflows.data.audit.findings import AuditReport, Finding
@@ -70,7 +71,7 @@ def _told(report: AuditReport, newest: bool) -> list[Any]:
     of = f"{report.name}, version {report.version}: {report.images:,} images"
     if not report.findings:
         return [f"{of}. Nothing was found; it took {duration(report.seconds)}."]
-    counts = ", ".join(f"{level} {count}" for level, count in report.counts().items())
+    counts = ", ".join(counted(count, level) for level, count in report.counts().items() if count)
     rows = [
         [found.severity, found.key, found.count or None, found.title, _remedy(report, found, newest)]
         for found in report.findings

@@ -24,6 +24,9 @@ MATTERS_SHAPE = 2.0
 RARE = 0.02
 """A value that fewer than this share of the images have is odd if it is not the usual one."""
 
+CAMP = 0.1
+"""From this share of the images on, those far from the median are no outliers but a second kind."""
+
 LEAST_IMAGES = 20
 """In a smaller set everything is rare."""
 
@@ -66,6 +69,7 @@ def robust_distance(values: pd.Series, least: float) -> pd.Series:
 def _far(given: AuditInput, name: str, values: pd.Series, matters: float, words: str, usual: str) -> CheckResult:
     distance = robust_distance(values, matters / FAR) if len(values) else values
     odd = (distance > FAR) & (len(values) >= LEAST_IMAGES)
+    odd &= odd.mean() < CAMP
     scores = pd.DataFrame({f"{name}_score": distance, f"is_{name}": odd})
     order = distance[odd].sort_values(ascending=False, kind="stable").index
     facts = {"median": float(np.exp(values.median()))} if len(values) else {}
