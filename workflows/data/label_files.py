@@ -208,7 +208,7 @@ def _wrong_encoding(path: Path, content: bytes, encoding: str | None) -> SourceE
     kind, names = ("UTF-16", "utf-16") if utf16 else ("probably Latin-1 or Windows-1252", "cp1252 or latin-1")
     return SourceError(
         f"{path.name} is not UTF-8 but {kind}.",
-        f"Name its encoding ({names}), or save it as UTF-8, e.g. `iconv -f {names.split()[0].upper()} -t UTF-8`.",
+        f"Name its encoding (--encoding {names}), or save it as UTF-8, e.g. `iconv -f {names.split()[0].upper()} -t UTF-8`.",
     )
 
 
