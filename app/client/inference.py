@@ -17,6 +17,7 @@ from workflows.progress import Progress, silent
 from workflows.serving.answers import (
     ExplainAnswer,
     FilePrediction,
+    HeatMap,
     ModelDetail,
     ModelsAnswer,
     ModelSummary,
@@ -28,6 +29,7 @@ from workflows.store.store import Store
 
 __all__ = [
     "ExplainAnswer",
+    "HeatMap",
     "Inference",
     "ModelDetail",
     "ModelSummary",

@@ -8,9 +8,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.client import client
-from app.client.inference import ExplainAnswer, ModelDetail
+from app.client.inference import ExplainAnswer, HeatMap, ModelDetail
 from app.components.charts import styled
 from app.components.gallery import Tile, gallery
 from app.components.heatmap_subject import Chosen
@@ -32,15 +33,21 @@ def explanation(run_id: str, chosen: Chosen) -> None:
         FieldguideError: the photo can't be read, or the inference server is not there.
     """
     model = describe(run_id)
-    plainly = ask(run_id, chosen.image, (), None, (CLASSLESS,))
-    _verdict(plainly, chosen)
-    layer, method, classes = _controls(model, plainly, chosen)
-    answer = ask(run_id, chosen.image, tuple(classes), layer, (CLASSLESS, method))
-    heatmap_panels(answer.input_png, answer.side, _panels(answer, model, chosen), key="explain-maps")
+    verdict = st.container()
+    left, middle, right = st.columns([5, 5, 8])
+    layer = _choose_layer(left, model)
+    method = str(middle.selectbox("Method", list(METHODS), format_func=METHODS.__getitem__, key="explain-method"))
+    broad = ask(run_id, chosen.image, (), layer, (CLASSLESS,))
+    with verdict:
+        _verdict(broad, chosen)
+    classes = _choose_classes(right, model, broad, chosen)
+    narrow = ask(run_id, chosen.image, classes, layer, (method,))
+    panels = _panels(broad, [*broad.maps, *narrow.maps], model, chosen)
+    heatmap_panels(broad.input_png, broad.side, panels, key="explain-maps")
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.markdown("**Likeliest classes**")
-        st.altair_chart(scores_chart(answer, chosen.truth), theme=None, key="explain-scores")
+        st.altair_chart(scores_chart(broad, chosen.truth), theme=None, key="explain-scores")
     with right:
         st.markdown("**Nearest training images**")
         nearest(run_id, chosen)
@@ -91,26 +98,28 @@ def _verdict(answer: ExplainAnswer, chosen: Chosen) -> None:
         st.markdown(f":material/check: The model says {said}, and that is its label.")
     else:
         st.markdown(f":material/close: The model says {said}, but its label is **{plain(chosen.truth)}**.")
-    seen = " The network was trained on this image." if chosen.split == "train" else ""
-    st.caption(f"{plain(chosen.name)}.{seen}")
+    seen = " · the network was trained on this image" if chosen.split == "train" else ""
+    st.caption(f"{plain(chosen.name)}{seen}")
 
 
-def _controls(model: ModelDetail, answer: ExplainAnswer, chosen: Chosen) -> tuple[int, str, list[str]]:
-    """Let layer, method and classes be chosen."""
-    cells = {layer.layer: f"{layer.name}, {layer.cells} × {layer.cells} cells" for layer in model.layers}
-    numbers = list(cells)
-    first = next((place for place, layer in enumerate(model.layers) if layer.default), 0)
-    left, middle, right = st.columns([3, 2, 4])
-    layer = left.selectbox(
+def _choose_layer(place: DeltaGenerator, model: ModelDetail) -> int:
+    names = {each.layer: f"{each.name.capitalize()}, {each.cells} × {each.cells}" for each in model.layers}
+    first = next((number for number, each in enumerate(model.layers) if each.default), 0)
+    return place.selectbox(
         "Layer",
-        numbers,
+        list(names),
         index=first,
-        format_func=cells.__getitem__,
+        format_func=names.__getitem__,
         key=f"explain-layer-{model.run_id}",
-        help="Deeper layers know more of what a thing is, earlier ones more exactly where it is.",
+        help="Deeper stages know more of what a thing is, earlier ones more exactly where it is. "
+        "The numbers are the cells of the layer's map.",
     )
-    method = middle.selectbox("Map of a class", list(METHODS), format_func=METHODS.__getitem__, key="explain-method")
-    wanted = right.multiselect(
+
+
+def _choose_classes(
+    place: DeltaGenerator, model: ModelDetail, answer: ExplainAnswer, chosen: Chosen
+) -> tuple[str, ...]:
+    wanted = place.multiselect(
         "Evidence for",
         model.classes,
         default=first_classes(answer, chosen.truth, model.classes),
@@ -118,24 +127,24 @@ def _controls(model: ModelDetail, answer: ExplainAnswer, chosen: Chosen) -> tupl
         key=f"explain-classes-{model.run_id}-{chosen.name}",
         help="A map for each, next to each other: what made the model choose one and not the other.",
     )
-    return layer, method, wanted or [answer.label]
+    return tuple(wanted) or (answer.label,)
 
 
-def _panels(answer: ExplainAnswer, model: ModelDetail, chosen: Chosen) -> list[Panel]:
+def _panels(answer: ExplainAnswer, maps: Sequence[HeatMap], model: ModelDetail, chosen: Chosen) -> list[Panel]:
     shown = f"{answer.side} × {answer.side} pixels, {_SQUARES.get(model.square, model.square)}"
     panels = [Panel("What the network saw", shown)]
     shares = {score.label: f" ({percent(score.confidence)})" for score in answer.top}
-    for each in answer.maps:
+    for each in maps:
         if each.target is None:
-            panels.append(Panel("Eigen-CAM", "what dominates its features, whatever the class", each.map_png))
+            panels.append(Panel("Eigen-CAM", "what stands out to it, whatever the class", each.map_png))
             continue
         role = "predicted" if each.target == answer.label else "its label" if each.target == chosen.truth else "chosen"
         title = f"{each.target}{shares.get(each.target, '')}"
-        panels.append(Panel(title, f"{METHODS[each.method]}: evidence for it ({role})", each.map_png))
+        panels.append(Panel(title, f"{METHODS[each.method]}, {role}", each.map_png))
     return panels
 
 
-_SQUARES = {"crop": "its middle", "pad": "grey borders added", "stretch": "stretched to a square"}
+_SQUARES = {"crop": "cut from the middle", "pad": "with grey borders", "stretch": "stretched to a square"}
 
 
 def nearest(run_id: str, chosen: Chosen) -> None:

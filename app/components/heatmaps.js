@@ -15,7 +15,7 @@ function makeBar(opacity) {
   const name = element("span");
   name.textContent = "Opacity";
   const tip = element("span", "tip");
-  tip.textContent = "Hold the mouse down on a picture to see it without its map.";
+  tip.textContent = "Press a picture to see it without its map.";
   bar.append(name, slider, element("output"), tip);
   return bar;
 }
@@ -60,6 +60,8 @@ export default function (component) {
   show();
   root.classList.toggle("coarse", data.coarse);
   bar.hidden = !data.panels.some((panel) => panel.map);
+  // four are two pairs: the photo and what stands out, then both classes next to each other
+  row.style.setProperty("--columns", data.panels.length === 4 ? 2 : Math.min(3, data.panels.length));
   while (row.children.length > data.panels.length) row.lastChild.remove();
   data.panels.forEach((panel, place) => {
     fill(row.children[place] ?? row.appendChild(makeFigure()), panel, data.pixels);

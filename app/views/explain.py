@@ -8,7 +8,7 @@ from app.components.heatmap_answer import explanation
 from app.components.heatmap_subject import choose_stored, choose_upload
 from app.components.page import empty_state, guarded, header, pick_run
 
-SOURCES = {"stored": "An image of the data set", "upload": "A photo of mine"}
+SOURCES = {"stored": "From the data set", "upload": "Upload"}
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     run = pick_run("explain", states=("finished",))
     if run is None:
         return
-    left, right = st.columns([5, 9], gap="large")
+    left, right = st.columns([4, 9], gap="medium")
     with left:
         source = st.segmented_control(
             "Photo",

@@ -21,7 +21,7 @@ CLASSLESS = ("eigen-cam",)
 """Methods that show what dominates the features, whatever the class."""
 
 DEFAULT_METHODS = ("eigen-cam", "grad-cam++")
-_STAGES = ("last stage", "third stage", "second stage", "first stage")
+_STAGES = ("stage 4", "stage 3", "stage 2", "stage 1")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def layers_of(card: ModelCard) -> list[Layer]:
 def explain_square(predictor: Predictor, square: np.ndarray, wanted: Wanted) -> ExplainAnswer:
     """Return the scores and heat-maps of one photo (the network's input, uint8 [side, side, 3])."""
     card = predictor.card
-    probabilities = predictor.probabilities(square[None])[0]
+    probabilities = predictor.probabilities(np.stack([square]))[0]
     scores = best_scores(probabilities, card.classes, wanted.top)
     targets = list(dict.fromkeys(wanted.targets)) or [scores[0].label]
     layer = choose_layer(card.image_size) if wanted.layer is None else wanted.layer

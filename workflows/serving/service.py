@@ -120,7 +120,7 @@ class Service:
         card = await self.card(name)
         with self.batcher.admit(1):
             square = await self._sound_square(card, photo)
-            vector = (await self.batcher.run(lambda: embed(self.shelf.predictor(card), square[None])))[0]
+            vector = (await self.batcher.run(lambda: embed(self.shelf.predictor(card), np.stack([square]))))[0]
         return await self._neighbourhoods.nearest(card, vector, photo[0], count, patience)
 
     async def models(self) -> ModelsAnswer:
