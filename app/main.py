@@ -14,6 +14,7 @@ from app.components.door import let_in  # isort: skip
 
 ICON = Path(__file__).resolve().parent / "components" / "icon.png"
 """A file of ours: Streamlit has browsers fetch the icons that it knows by name from elsewhere."""
+SIDEBAR_PIXELS = 210
 VIEWS = Path(__file__).resolve().parent / "views"
 
 
@@ -50,7 +51,7 @@ SECTIONS: dict[str, tuple[View, ...]] = {
 
 def main() -> None:
     """Draw the page that the address asks for."""
-    st.set_page_config(page_title="Fieldguide", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title="Fieldguide", page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_PIXELS)
     if not let_in(client().store.home):
         return
     pages = {title: [_page(view) for view in views if _exists(view)] for title, views in SECTIONS.items()}

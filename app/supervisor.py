@@ -100,7 +100,7 @@ class Child:
             return self._died(code)
         if self.part.state == "starting" and self._is_ready():
             self.part.state, self.was_ready = "running", True
-            return f"{self.service.name} is up"
+            return f"{self.service.name} is up{' again' if self.part.restarts else ''}"
         if self.part.state == "running" and time.monotonic() - self._started > HEALTHY_SECONDS:
             self._failures = 0
         return ""

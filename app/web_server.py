@@ -85,7 +85,9 @@ def settings(home: Path, host: str, port: int, hosts: tuple[str, ...], cookie_se
         "client.showErrorLinks": False,
         "runner.magicEnabled": False,
         "logger.level": "warning",
-        "theme.primaryColor": "#0072b2",
+        # not theme.primaryColor: that would take away the choice between light and dark
+        "theme.light.primaryColor": "#0072b2",
+        "theme.dark.primaryColor": "#56b4e9",
         "secrets.files": [str(home / "secrets.toml")],
     }
     return {OPTIONS_VARIABLE: json.dumps(options)}

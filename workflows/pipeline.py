@@ -169,7 +169,9 @@ def recorded_end(store: Store, run_id: str) -> Iterator[None]:
         yield
     except (RunCancelled, KeyboardInterrupt) as error:
         state = store.runs.stopped_state(run_id)
-        store.runs.update(run_id, state=state, error=str(error) or "interrupted from the keyboard")
+        said = str(error) or "interrupted from the keyboard"
+        said = "The studio was ended while it ran; its last checkpoint is whole." if state == "interrupted" else said
+        store.runs.update(run_id, state=state, error=said)
         raise
     except FieldguideError as error:
         store.runs.update(run_id, state="failed", error=str(error))

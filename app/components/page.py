@@ -27,6 +27,7 @@ __all__ = [
     "count",
     "duration",
     "empty_state",
+    "go",
     "guarded",
     "header",
     "headline",
@@ -86,6 +87,11 @@ def plain(text: object) -> str:
 def view(name: str) -> str:
     """Return what `st.switch_page` and `st.page_link` call the page `name`, e.g. `run`."""
     return f"views/{name}.py"
+
+
+def go(name: str, **query: str) -> None:
+    """Leave for the page `name`, with these parameters in its address, e.g. `go("run", run=run_id)`."""
+    st.switch_page(view(name), query_params=query)
 
 
 def header(title: str, caption: str = "") -> None:

@@ -2,12 +2,95 @@
 
 from __future__ import annotations
 
-from app.components.page import header
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.components.first_steps import first_steps, try_it
+from app.components.now import activity, troubles
+from app.components.page import ago, go, guarded, header, plain, size_of
+from app.components.run_table import run_table
+
+NEWEST = 10
 
 
 def main() -> None:
     """Draw the page."""
-    header("Fieldguide", "Your photos, your classifiers, on your machine.")
+    header("Fieldguide", f"Your photos, your classifiers, on your machine: {_machine(client().studio.hardware())}.")
+    with guarded():
+        if not client().runs.counts() and not client().attention.datasets():
+            first_steps()
+            return
+        _now()
+        _lists()
+
+
+@st.fragment(run_every=2.0)
+def _now() -> None:
+    with guarded():
+        activity()
+        troubles()
+
+
+@st.fragment(run_every=5.0)
+def _lists() -> None:
+    with guarded():
+        _runs()
+        _datasets()
+
+
+def _runs() -> None:
+    runs, total = client().runs.newest(NEWEST), sum(client().runs.counts().values())
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("Latest runs", anchor=False)
+        if total > len(runs):
+            st.caption(f"{len(runs)} of {total:,}")
+    if runs:
+        run_table(runs, key="latest-runs")
+        return
+    with st.container(horizontal=True):
+        if st.button("Train a classifier", type="primary", icon=":material/play_arrow:"):
+            go("workflow")
+        try_it()
+
+
+def _datasets() -> None:
+    found = client().attention.datasets()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("Data sets", anchor=False)
+        if st.button("Bring in photos", icon=":material/upload:"):
+            go("data")
+    if not found:
+        return
+    rows = [
+        {
+            "Data set": dataset.name,
+            "Version": dataset.version,
+            "Images": dataset.images,
+            "Classes": dataset.classes,
+            "Findings": "not audited" if dataset.findings is None else str(len(dataset.findings) or "none"),
+            "Changed": ago(dataset.changed_at),
+        }
+        for dataset in found
+    ]
+    chosen = st.dataframe(
+        pd.DataFrame(rows),
+        key="datasets",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={"Images": st.column_config.NumberColumn(format="localized")},
+    )["selection"]["rows"]
+    if chosen and chosen[0] < len(found):
+        go("data", dataset=found[chosen[0]].name)
+
+
+def _machine(hardware: dict[str, Any]) -> str:
+    cores = f", {hardware['cores']} cores" if hardware.get("cores") else ""
+    kind = "GPU memory" if hardware["kind"] == "cuda" else "memory"
+    return plain(f"{hardware['name']}{cores}, {size_of(hardware['memory_bytes'])} {kind}")
 
 
 main()

@@ -1,0 +1,84 @@
+"""Runs as a table, with their states, results and small learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.client import client
+from app.components.page import ago, duration, go
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from app.client.runs import RunBrief
+
+WORDS = {
+    "pending": "○ waiting",
+    "running": "▶ running",
+    "finished": "✓ finished",
+    "failed": "✕ failed",
+    "cancelled": "■ cancelled",
+    "interrupted": "‖ interrupted",
+}
+NOT_EVALUATED = ("pending", "running")
+
+
+def run_table(runs: Sequence[RunBrief], key: str) -> None:
+    """Draw `runs`; choosing one opens it: its evaluation if it is finished, else its course."""
+    chosen = st.dataframe(
+        _frame(runs),
+        key=key,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "Accuracy": st.column_config.NumberColumn(
+                "Accuracy",
+                format="percent",
+                help="Top-1 on test photos; on validation photos if there are no test photos or they are still to come.",
+            ),
+            "Course": st.column_config.LineChartColumn(
+                "Course", y_min=0.0, y_max=1.0, width="small", help="Validation top-1 at each step."
+            ),
+        },
+    )
+    rows = chosen["selection"]["rows"]
+    if rows and rows[0] < len(runs):
+        run = runs[rows[0]]
+        go("evaluation" if run.state == "finished" else "run", run=run.run_id)
+
+
+def _frame(runs: Sequence[RunBrief]) -> pd.DataFrame:
+    import pandas as pd
+
+    curves = client().runs.curves([run.run_id for run in runs])
+    rows = [
+        {
+            "Run": run.run_id,
+            "State": WORDS[run.state],
+            "Data set": f"{run.dataset or '?'}{f' v{run.version}' if run.version else ''}",
+            "Goal": run.goal or "",
+            "Accuracy": _accuracy(run, curves.get(run.run_id, [])),
+            "Course": curves.get(run.run_id, []),
+            "Ordered": ago(run.created_at),
+            "Took": _took(run),
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows)
+
+
+def _accuracy(run: RunBrief, curve: Sequence[float]) -> float | None:
+    for value in (run.test_top1, run.val_top1):
+        if value is not None:
+            return value
+    return max(curve, default=None)
+
+
+def _took(run: RunBrief) -> str:
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return duration((run.finished_at - run.started_at).total_seconds())
