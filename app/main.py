@@ -15,6 +15,8 @@ from app.components.door import let_in  # isort: skip
 ICON = Path(__file__).resolve().parent / "components" / "icon.png"
 """A file of ours: Streamlit has browsers fetch the icons that it knows by name from elsewhere."""
 SIDEBAR_PIXELS = 210
+STYLE = "<style>.stMainBlockContainer { padding: 2.5rem 2.5rem 3rem; }</style>"
+"""Streamlit leaves a sixth of a small screen empty."""
 VIEWS = Path(__file__).resolve().parent / "views"
 
 
@@ -52,6 +54,8 @@ SECTIONS: dict[str, tuple[View, ...]] = {
 def main() -> None:
     """Draw the page that the address asks for."""
     st.set_page_config(page_title="Fieldguide", page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_PIXELS)
+    st.html(STYLE)
+    st.logo(ICON, size="large")
     if not let_in(client().store.home):
         return
     pages = {title: [_page(view) for view in views if _exists(view)] for title, views in SECTIONS.items()}

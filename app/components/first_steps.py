@@ -48,7 +48,10 @@ def first_steps() -> None:
             if st.button(label, key=f"step-{title[0]}", type="primary" if title[0] == "1" else "secondary"):
                 go(page)
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown("No photos at hand? Watch the whole way on 1,797 handwritten digits that come with Fieldguide.")
+        st.markdown(
+            "No photos at hand? Watch the whole way on 1,797 handwritten digits that come with Fieldguide.",
+            width="stretch",
+        )
         try_it()
 
 

@@ -50,7 +50,7 @@ def _waiting(run: RunBrief) -> None:
     words = client().studio.waits_for(run.run_id) or "starting"
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"waiting-{run.run_id}"):
         state_badge("pending")
-        st.markdown(f"**{plain(run.run_id)}**  {plain(words)}")
+        st.markdown(f"**{plain(run.run_id)}**  {plain(words)}", width="stretch")
         if st.button("Cancel", key=f"cancel-{run.run_id}", icon=":material/close:"):
             with guarded():
                 client().studio.cancel(run.run_id)
@@ -67,7 +67,7 @@ def troubles() -> None:
         return
     st.subheader("Needs attention", anchor=False)
     for part in parts:
-        words = f"The {part.name} process died and was started again ({part.restarts} times)."
+        words = f"The {part.name} process died {ago(datetime.fromisoformat(part.died_at))} and was started again."
         words = words if part.state == "running" else f"The {part.name} process died; it is being started again."
         st.warning(f"{plain(words)} Its log: {plain(part.log)}", icon=":material/restart_alt:")
     for run in runs:
@@ -80,7 +80,7 @@ def _troubled(run: RunBrief) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"trouble-{run.run_id}"):
         state_badge(run.state)
         reason = (run.error or "").splitlines()[:1]
-        st.markdown(f"**{plain(run.run_id)}** · {ago(run.finished_at)}  \n{plain(' '.join(reason))}")
+        st.markdown(f"**{plain(run.run_id)}** · {ago(run.finished_at)}  \n{plain(' '.join(reason))}", width="stretch")
         if st.button("Look", key=f"look-{run.run_id}"):
             go("run", run=run.run_id)
         if st.button("Resume", key=f"resume-{run.run_id}", icon=":material/play_arrow:"):
@@ -92,7 +92,9 @@ def _troubled(run: RunBrief) -> None:
 def _found(name: str, titles: tuple[str, ...]) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"findings-{name}"):
         st.badge(f"{len(titles)} findings" if len(titles) > 1 else "1 finding", color="yellow", icon=":material/flag:")
-        st.markdown(f"**{plain(name)}**  \n{plain('; '.join(titles[:3]))}{' …' if len(titles) > 3 else ''}")
+        st.markdown(
+            f"**{plain(name)}**  \n{plain('; '.join(titles[:3]))}{' …' if len(titles) > 3 else ''}", width="stretch"
+        )
         if st.button("Look", key=f"audit-{name}"):
             go("data", dataset=name)
 

@@ -23,7 +23,6 @@ WORDS = {
     "cancelled": "■ cancelled",
     "interrupted": "‖ interrupted",
 }
-NOT_EVALUATED = ("pending", "running")
 
 
 def run_table(runs: Sequence[RunBrief], key: str) -> None:
@@ -32,12 +31,13 @@ def run_table(runs: Sequence[RunBrief], key: str) -> None:
         _frame(runs),
         key=key,
         hide_index=True,
+        placeholder="",
         on_select="rerun",
         selection_mode="single-row",
         column_config={
             "Accuracy": st.column_config.NumberColumn(
                 "Accuracy",
-                format="percent",
+                format="%.1f %%",
                 help="Top-1 on test photos; on validation photos if there are no test photos or they are still to come.",
             ),
             "Course": st.column_config.LineChartColumn(
@@ -59,9 +59,9 @@ def _frame(runs: Sequence[RunBrief]) -> pd.DataFrame:
         {
             "Run": run.run_id,
             "State": WORDS[run.state],
-            "Data set": f"{run.dataset or '?'}{f' v{run.version}' if run.version else ''}",
+            "Data set": f"{run.dataset or ''}{f' v{run.version}' if run.version else ''}",
             "Goal": run.goal or "",
-            "Accuracy": _accuracy(run, curves.get(run.run_id, [])),
+            "Accuracy": _percent(run, curves.get(run.run_id, [])),
             "Course": curves.get(run.run_id, []),
             "Ordered": ago(run.created_at),
             "Took": _took(run),
@@ -71,11 +71,9 @@ def _frame(runs: Sequence[RunBrief]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _accuracy(run: RunBrief, curve: Sequence[float]) -> float | None:
-    for value in (run.test_top1, run.val_top1):
-        if value is not None:
-            return value
-    return max(curve, default=None)
+def _percent(run: RunBrief, curve: Sequence[float]) -> float | None:
+    known = [value for value in (run.test_top1, run.val_top1, max(curve, default=None)) if value is not None]
+    return 100 * known[0] if known else None
 
 
 def _took(run: RunBrief) -> str:

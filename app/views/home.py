@@ -10,7 +10,7 @@ import streamlit as st
 from app.client import client
 from app.components.first_steps import first_steps, try_it
 from app.components.now import activity, troubles
-from app.components.page import ago, go, guarded, header, plain, size_of
+from app.components.page import ago, go, guarded, header, size_of
 from app.components.run_table import run_table
 
 NEWEST = 10
@@ -90,7 +90,7 @@ def _datasets() -> None:
 def _machine(hardware: dict[str, Any]) -> str:
     cores = f", {hardware['cores']} cores" if hardware.get("cores") else ""
     kind = "GPU memory" if hardware["kind"] == "cuda" else "memory"
-    return plain(f"{hardware['name']}{cores}, {size_of(hardware['memory_bytes'])} {kind}")
+    return f"{hardware['name']}{cores}, {size_of(hardware['memory_bytes'])} {kind}"
 
 
 main()
