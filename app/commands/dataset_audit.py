@@ -97,7 +97,7 @@ def _told_closely(report: AuditReport, found: Finding, images: list[dict[str, An
 
     lines: list[Any] = [f"{found.severity}: {found.title}", "", found.explanation, "", found.advice]
     if found.repair and newest:
-        lines.append(f"{command(report.name, found.key)} would do this: {found.repair}.")
+        lines += ["", f"{command(report.name, found.key)}: {found.repair}"]
     if images:
         rows = [[image["group"], image["path"], image["label"], image["split"]] for image in images]
         if all(row[0] is None for row in rows):
@@ -143,7 +143,7 @@ def fix(
     }
     lines = [f"{name}, version {plan.version.number}: {plan.what}."]
     if plan.left:
-        lines.append(f"{plan.left} images stand under several labels, and are left to the finding two-labels.")
+        lines.append(f"{plan.left} images stand under several labels, and stay as they are: a person must decide.")
     if dry_run:
         return out.answer(document, *lines, "Nothing was changed (--dry-run).")
     made = carry_out(store, plan)

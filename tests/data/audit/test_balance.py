@@ -64,7 +64,7 @@ def test_class_names_written_in_several_ways(store: Store, tmp_path: Path) -> No
     finding = found(audited(store, tmp_path / "names"), "similar-class-names")
     assert (finding.severity, finding.facts["classes"]) == ("warning", [["Oxeye Daisy", "oxeye_daisy"]])
     assert finding.count == 12
-    assert finding.repair == "'oxeye_daisy' becomes 'Oxeye Daisy'"
+    assert finding.repair == "'oxeye_daisy' becomes 'Oxeye Daisy'."
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def check_class_names(given: AuditInput) -> CheckResult:
                 explanation=f"{counted(len(alike), 'class seems', 'classes seem')} to be written in several ways: "
                 f"{'; '.join(_listed(names) for names in alike[:_SHOWN])}. A network would be asked to tell them apart.",
                 advice="If they are one class, merge them; if not, rename one so that people can tell them apart.",
-                repair=None if letters else merges,
+                repair=None if letters else f"{merges}.",
                 image_ids=tuple(given.labelled.loc[given.labelled["label"].isin(fewer), "image_id"]),
                 facts={"classes": alike, "sizes": {name: sizes[name] for names in alike for name in names}},
             ),

@@ -31,7 +31,7 @@ class Finding:
         title: one line, with the count.
         explanation: what was found and how, with the figures.
         advice: what a person can do about it.
-        repair: what `dataset fix` would do, in words; None where only a person can decide.
+        repair: what `dataset fix` would do, in a sentence; None where only a person can decide.
         image_ids: the images concerned, worst first.
         score: the figure that was judged, in the unit of `threshold`; None where it is just a count.
         threshold: where the verdict begins.

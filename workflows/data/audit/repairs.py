@@ -117,7 +117,7 @@ def carry_out(store: Store, plan: RepairPlan, *, author: str | None = None) -> D
 
 def _groups(finding: Finding, table: pd.DataFrame) -> list[pd.DataFrame]:
     """Return the rows of each group of images that belong together."""
-    rows = table.set_index("image_id", drop=False)
+    rows = table.set_index("image_id", drop=False).rename_axis(None)
     present = set(rows.index)
     groups = [[image for image in group if image in present] for group in finding.facts.get("groups", [])]
     return [rows.loc[group] for group in groups if len(group) > 1]
