@@ -136,12 +136,16 @@ def show(
     out = Output(as_json)
     from workflows.data.cards import kept_card
     from workflows.data.catalog import get_version
+    from workflows.data.quarantine import quarantined
     from workflows.store.store import Store
 
     store = Store()
     found = get_version(store, name, version)
     card = kept_card(store, name)
     facts = _facts(found) | ({"licence": card.licence, "terms": card.terms, "origin": card.origin} if card else {})
+    rejected = quarantined(store, name)
+    if rejected:
+        facts |= {"rejected": len(rejected), "quarantine": store.quarantine_folder(name)}
     lines = [f"{key}: {value}" for key, value in facts.items() if key not in ("classes", "splits")]
     out.answer(facts, "\n".join(lines), _splits(found))
 

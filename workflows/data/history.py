@@ -39,7 +39,7 @@ class VersionDiff:
         added: images that only `after` has; with their labels there.
         removed: images that only `before` has; with their labels there.
         relabelled: images of both with another label.
-        moved: images of both in another split.
+        moved: images of both, labelled in both, in another split; a first label's first split is no move.
         described: ids of images of both with another group or other attributes.
         classes_added: classes that only `after` has.
         classes_removed: classes that only `before` has.
@@ -194,7 +194,7 @@ def _compare(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, list[str]]:
         "added": list(after.index[~after.index.isin(before.index)]),
         "removed": list(before.index[~before.index.isin(after.index)]),
         "relabelled": list(both[differing("label")]),
-        "moved": list(both[differing("split")]),
+        "moved": list(both[differing("split") & old["label"].notna() & new["label"].notna()]),
         "described": list(both[differing("group") | differing("attributes")]),
     }
 
