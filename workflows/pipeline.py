@@ -29,7 +29,7 @@ from workflows.errors import FieldguideError, RunCancelled, UsageError
 from workflows.graph.workflow import Goal, Workflow, load_workflow
 from workflows.progress import Progress, silent
 from workflows.store.files import read_json, write_json
-from workflows.store.runs import RunRecord
+from workflows.store.runs import RunKind, RunRecord
 from workflows.store.store import Store
 
 if TYPE_CHECKING:
@@ -141,12 +141,12 @@ class Stage:
     """What the answer depends on, if another run's answer to the same may be taken over."""
 
 
-def create_run(store: Store, request: TrainRequest) -> RunRecord:
+def create_run(store: Store, request: TrainRequest, kind: RunKind = "train") -> RunRecord:
     """Record a new run for `request`. Raises UsageError unless it names exactly one source of photos."""
     if (request.dataset is None) == (request.source is None):
         raise UsageError("Name a data set or a folder of photos to train on (one of the two).")
     name = request.dataset or Path(str(request.source)).name
-    return store.runs.create(name, request.model_dump(mode="json"))
+    return store.runs.create(name, request.model_dump(mode="json"), kind)
 
 
 def do_stage(context: RunContext, stage: Stage) -> dict[str, Any]:

@@ -78,9 +78,10 @@ def newest_ids(database: Database, limit: int, states: Collection[str] = (), bes
 
 
 def count_runs(database: Database) -> dict[str, int]:
-    """Return how many runs are in each state."""
+    """Return how many runs are in each state, without the trials of tunings."""
+    query = _in_states(select(runs.c.state, func.count()), ()).group_by(runs.c.state)
     with database.read() as connection:
-        rows = connection.execute(select(runs.c.state, func.count()).group_by(runs.c.state)).all()
+        rows = connection.execute(query).all()
     return {str(row[0]): int(row[1]) for row in rows}
 
 
@@ -96,4 +97,5 @@ def curves(database: Database, run_ids: Sequence[str], name: str) -> dict[str, l
 
 
 def _in_states(query: Select[Any], states: Collection[str]) -> Select[Any]:
+    query = query.where(runs.c.kind != "trial")
     return query.where(runs.c.state.in_(states)) if states else query

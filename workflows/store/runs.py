@@ -34,6 +34,8 @@ from workflows.store.tables import metrics, now, runs
 if TYPE_CHECKING:
     import pandas as pd
 
+RunKind = Literal["train", "trial"]
+"""What somebody asked for, and the many short trainings of a tuning, which lists leave out."""
 RunState = Literal["pending", "running", "finished", "failed", "cancelled", "interrupted"]
 ENDED: tuple[RunState, ...] = ("finished", "failed", "cancelled", "interrupted")
 HEARTBEAT_SECONDS = 5.0
@@ -50,6 +52,7 @@ class RunRecord:
     """One run, as it stands in the database. All times are aware and in UTC."""
 
     run_id: str
+    kind: RunKind
     state: RunState
     created_at: datetime
     started_at: datetime | None
@@ -89,19 +92,20 @@ class RunRecords:
             raise RunError(f"{run_id!r} is not a run's id.", "`fieldguide runs list` shows them.")
         return self._folder / run_id
 
-    def create(self, name_hint: str, request: dict[str, Any]) -> RunRecord:
+    def create(self, name_hint: str, request: dict[str, Any], kind: RunKind = "train") -> RunRecord:
         """Record a new run, in state `pending`, and make its folder.
 
         Args:
             name_hint: goes into the id, e.g. the data set's name.
             request: everything that was asked, so that the run can be done again or resumed.
+            kind: whether lists show it.
         """
         created = now()
         stem = f"{slug(name_hint, 'run')}-{created:%Y%m%d-%H%M%S}"
         run_id = self._claim_folder(stem)
-        values = {"run_id": run_id, "state": "pending", "created_at": created, "request": to_plain(request)}
+        values = {"run_id": run_id, "kind": kind, "created_at": created, "request": to_plain(request)}
         with self._database.write() as connection:
-            connection.execute(runs.insert().values(**values))
+            connection.execute(runs.insert().values(state="pending", **values))
         return self._exactly(run_id)
 
     def _claim_folder(self, stem: str) -> str:
@@ -122,7 +126,7 @@ class RunRecords:
             RunError: no run, or more than one, is meant by `name`.
         """
         if name == "latest":
-            newest = self._select(limit=1)
+            newest = self._select(runs.c.kind != "trial", limit=1)
             if not newest:
                 raise RunError("There are no runs yet.", "Start one with `fieldguide train FOLDER`.")
             return newest[0]
@@ -141,8 +145,8 @@ class RunRecords:
         return RunError(f"There is no run {name!r}.", f"{hint}`fieldguide runs list` shows all.")
 
     def list(self) -> _Runs:
-        """Return all runs, newest first."""
-        return self._select()
+        """Return all runs but the trials of tunings, newest first."""
+        return self._select(runs.c.kind != "trial")
 
     def _select(self, condition: ColumnElement[bool] | None = None, limit: int | None = None) -> _Runs:
         query = select(runs).order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit)

@@ -99,6 +99,7 @@ runs = Table(
     "runs",
     metadata,
     Column("run_id", String(80), primary_key=True),
+    Column("kind", String(16), nullable=False, server_default="train", index=True),
     Column("state", String(16), nullable=False, index=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
     Column("started_at", UtcDateTime),
