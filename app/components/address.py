@@ -44,8 +44,10 @@ def parse_cell(text: str, classes: Sequence[str]) -> tuple[str, str] | None:
 
 def focus_on(*, cell: tuple[str, str] | None = None, label: str | None = None) -> None:
     """Ask for the images of a cell or a class, or with neither for no special ones."""
-    for name in ("cell", "class", "image"):
-        st.query_params.pop(name, None)
+    shown = "matrix" if "cell" in st.query_params else "classes"
+    had = [st.query_params.pop(name, None) for name in ("cell", "class")]
+    if any(had) and cell is None and label is None and "view" not in st.query_params:
+        st.query_params["view"] = shown  # stay where they were shown
     if cell is not None:
         st.query_params["cell"] = ARROW.join(cell)
     if label is not None:

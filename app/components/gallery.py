@@ -68,16 +68,21 @@ def gallery(tiles: Sequence[Tile], *, key: str, columns: int = 6, select: Select
         Chosen keys among `tiles`. What was chosen on another page counts again when that page is shown.
     """
     widget = _widget_key(key)
-    state = st.session_state.get(widget) or {}
     data = {
         "tiles": [_document(tile) for tile in tiles],
         "columns": columns,
         "select": select,
-        "selected": list(state.get("selected") or []),
+        "selected": chosen_before(key),
     }
     result = _component(key=widget, data=data, default={"selected": []}, on_selected_change=_nothing)
     chosen = set(result.get("selected") or []) if select != "none" else set()
     return [tile.key for tile in tiles if tile.key in chosen]
+
+
+def chosen_before(key: str) -> list[str]:
+    """Return what is chosen in the gallery with this key, before it is drawn: for what depends on it above it."""
+    state = st.session_state.get(_widget_key(key)) or {}
+    return list(state.get("selected") or [])
 
 
 def clear_selection(key: str) -> None:

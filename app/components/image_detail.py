@@ -80,7 +80,7 @@ def _actions(subject: Subject, row: pd.Series, classes: Sequence[str]) -> None:
                     "This run keeps the labels that it was trained with.",
                     icon=":material/check:",
                 )
-                st.rerun(scope="fragment")
+                st.rerun()
         if st.button("Add to review list", key="review", icon=":material/playlist_add:"):
             with guarded():
                 note = f"{row['label']} taken for {row['predicted']}" if not row["correct"] else "to be looked at"

@@ -13,7 +13,7 @@ import streamlit as st
 from app.client import client
 from app.client.evaluation import Moment, Subject
 from app.components.address import Focus
-from app.components.gallery import Tile, Tone, gallery, pager
+from app.components.gallery import Tile, Tone, chosen_before, gallery, pager
 from app.components.image_detail import image_detail
 from app.components.page import guarded
 
@@ -93,21 +93,16 @@ def _gallery_and_detail(
         )
         for row in page.to_dict("records")
     ]
-    chosen_before = st.session_state.get(f"{key}-chosen") in ids
-    left, right = st.columns([3, 2], gap="medium") if chosen_before else (st.container(), None)
+    now = next((image for image in chosen_before(f"{key}-gallery") if image in ids), None)
+    left, right = st.columns([3, 2], gap="medium") if now is not None else (st.container(), None)
     with left:
-        columns = (3 if pictures else 4) if chosen_before else (4 if pictures else 6)
-        chosen = gallery(tiles, key=f"{key}-gallery", columns=columns)
+        columns = (4 if pictures else 6) if now is None else (3 if pictures else 4)
+        gallery(tiles, key=f"{key}-gallery", columns=columns)
         if found and found.waiting:
             st.caption(f"{found.waiting} heat-map{'s' if found.waiting > 1 else ''} being drawn …")
         elif found and found.trouble:
             st.caption(f"Some heat-maps are missing: {found.trouble}")
-    now = chosen[0] if chosen else None
-    if (now in ids) != chosen_before:
-        st.session_state[f"{key}-chosen"] = now
-        st.rerun(scope="fragment")
-    st.session_state[f"{key}-chosen"] = now
-    if right is not None and now is not None:
+    if right is not None:
         row = page[page["image_id"] == now].iloc[0]
         with right, st.container(border=True), guarded():
             image_detail(subject, moment, row, classes)

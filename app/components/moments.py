@@ -62,7 +62,6 @@ def _wanted(subject: Subject) -> Moment:
 def _note_source(subject: Subject) -> None:
     source = st.session_state["moment-source"]
     st.query_params["step"] = str(subject.steps[-1]) if source == "steps" else str(source)
-    st.query_params.pop("image", None)
 
 
 def _note_step() -> None:
