@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.tiny"]  # the session's trained run
+pytest_plugins = ["tests.tiny", "tests.app.studio", "tests.app.browser"]  # a trained run; a studio; a window
 
 SHARED = Path(__file__).parents[2] / "shared"
 
