@@ -44,7 +44,7 @@ class ZipReader:
         self._path = path
         self._stream = stream
         guarded: Any = _Guarded(path, stream)
-        with self._in_words("its directory"):
+        with self._in_words():
             self._zip = zipfile.ZipFile(guarded)
             self._infos = self._zip.infolist()
 
@@ -54,7 +54,7 @@ class ZipReader:
         Raises:
             SourceError: two entries lie over each other, or one outside of the file.
         """
-        with self._in_words("its directory"):
+        with self._in_words():
             self._refuse_overlaps()
         return [ArchiveEntry(_name(info), info.file_size, _is_folder(info), _fault(info)) for info in self._infos]
 
@@ -73,17 +73,20 @@ class ZipReader:
         return self._infos[index].CRC
 
     @contextlib.contextmanager
-    def _in_words(self, name: str) -> Iterator[None]:
+    def _in_words(self, name: str | None = None) -> Iterator[None]:
         try:
             yield
         except SourceError:
             raise
         except _DAMAGED as error:
-            raise refusal(self._path, f"is damaged, or not as long as it says ({error})", name) from error
+            what = "its directory is damaged" if name is None else "is damaged, or not as long as it says"
+            raise refusal(self._path, f"{what} ({error})", name) from error
 
     def _refuse_overlaps(self) -> None:
         end = self._zip.start_dir
         for info in sorted(self._infos, key=lambda info: info.header_offset, reverse=True):
+            if not 0 <= info.header_offset < end:
+                raise refusal(self._path, "lies over another one, or outside of the archive", _name(info))
             self._stream.seek(info.header_offset)
             mark, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(self._stream.read(_LOCAL_HEADER.size))
             start = info.header_offset + _LOCAL_HEADER.size

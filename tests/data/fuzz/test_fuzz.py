@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.data.fuzz.archives import hostile_archives
+from tests.data.fuzz.exports import exports
 from tests.data.fuzz.images import damaged_images, sound_images, write_sound
 from tests.data.fuzz.tables import label_files
 from tests.processes import ROOT, environment
@@ -145,13 +146,14 @@ def try_archives(sandbox: Sandbox, seed: int, count: int) -> None:
         check(outcome)
 
 
-def try_tables(sandbox: Sandbox, seed: int, count: int) -> None:
+def try_tables(sandbox: Sandbox, seed: int, csvs: int, others: int) -> None:
     photos = sandbox.sources / "photos"
     write_sound(photos, 24)
     files = sorted(path.name for path in photos.iterdir())
+    tables = [(f"{name}.csv", content) for name, content in label_files(seed, csvs, files)]
     cases: list[Case] = []
-    for name, content in label_files(seed, count, files):
-        path = sandbox.sources / f"{name}.csv"
+    for name, content in [*tables, *exports(seed, others, files)]:
+        path = sandbox.sources / name
         path.write_bytes(content)
         cases.append({"name": name, "source": str(photos), "labels": str(path)})
     for outcome in sandbox.run(cases):
@@ -169,13 +171,14 @@ def test_hostile_archives_some(sandbox: Sandbox) -> None:
 
 
 def test_odd_label_files_some(sandbox: Sandbox) -> None:
-    try_tables(sandbox, SEED, 30)
+    try_tables(sandbox, SEED, 30, 20)
 
 
 def test_the_series_are_always_the_same() -> None:
     assert list(damaged_images(SEED, 30)) == list(damaged_images(SEED, 60))[:30]
     files = {"cat/000.png": b"x", "dog/000.png": b"y"}
-    assert list(label_files(SEED, 20, sorted(files))) == list(label_files(SEED, 20, sorted(files)))
+    for series in (label_files, exports):
+        assert list(series(SEED, 20, sorted(files))) == list(series(SEED, 20, sorted(files)))
 
 
 def test_the_sound_images_are_of_twelve_formats_at_least() -> None:
@@ -200,4 +203,4 @@ def test_hostile_archives_all(sandbox: Sandbox) -> None:
 
 @pytest.mark.slow
 def test_odd_label_files_all(sandbox: Sandbox) -> None:
-    try_tables(sandbox, _seed(), 200)
+    try_tables(sandbox, _seed(), 200, 150)
