@@ -126,10 +126,13 @@ def settle_split(context: RunContext) -> dict[str, Any]:
     settings: SplitSettings = context.workflow.split
     table = context.version.labelled()
     if settings.source == "new":
+        from workflows.data.facts import version_near
         from workflows.data.splits import assign_splits
 
+        near = version_near(context.version, context.store.blobs)
+        table = table.assign(split=None, near=table["sha256"].map(near))
         shares = (settings.train, settings.val, settings.test)
-        table = table.assign(split=pd.Series(assign_splits(table.assign(split=None), shares, settings.seed)))
+        table = table.assign(split=pd.Series(assign_splits(table, shares, settings.seed)))
     records = table[RECORD_COLUMNS].sort_values("image_id", ignore_index=True)
     counts = {split: int((records["split"] == split).sum()) for split in ("train", "val", "test")}
     missing = [split for split in ("train", "val") if not counts[split]]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workflows.data.catalog import get_version
+from workflows.data.facts import version_near
 from workflows.data.publishing import locked, next_record, publish_record
 from workflows.data.splits import assign_splits, check_ratios
 from workflows.data.version import SPLITS, Action, DatasetVersion, Split
@@ -188,7 +189,8 @@ def resplit(
     check_ratios(ratios)
 
     def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-        after = table.assign(split=None)
+        near = version_near(get_version(store, name), store.blobs)
+        after = table.assign(split=None, near=table["sha256"].map(near))
         labelled = after["label"].notna()
         after.loc[labelled, "split"] = pd.Series(
             assign_splits(after[labelled], ratios, seed), index=after.index[labelled], dtype=object
@@ -265,7 +267,7 @@ def edit(
         newest = get_version(store, name)
         table, done = change(newest.table())
         ratios = ratios or newest.ratios()
-        table = fill_splits(table, ratios)
+        table = fill_splits(table, ratios, lambda: version_near(newest, store.blobs))
         newest_record = store.datasets.versions(name)[-1]
         record = next_record(
             store,
@@ -284,16 +286,19 @@ def edit(
         return publish_record(store, record, table, ratios=ratios)
 
 
-def fill_splits(table: pd.DataFrame, ratios: Sequence[float] | None) -> pd.DataFrame:
+def fill_splits(
+    table: pd.DataFrame, ratios: Sequence[float] | None, near: Callable[[], Mapping[str, str]] = dict
+) -> pd.DataFrame:
     """Give labelled images without a split one, where their class has enough images; the others keep theirs.
 
     Args:
         ratios: shares of train, val and test; by default those that the labelled images have now.
+        near: gives the group of near duplicates of contents, which should stay together; asked only if needed.
     """
     labelled = table["label"].notna()
     if not (labelled & table["split"].isna()).any():
         return table
-    part = table[labelled]
+    part = table[labelled].assign(near=table["sha256"].map(near()))
     splits = table["split"].astype(object).copy()
     splits[labelled] = np.array(assign_splits(part, ratios or _present_shares(part), patient=True), dtype=object)
     return table.assign(split=splits)

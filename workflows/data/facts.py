@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflows.data.measures import Measures, measure_file, measured_images, measures_table
+from workflows.data.near import near_duplicates
 from workflows.data.verification import cores, in_order
 from workflows.data.version import DatasetVersion
 from workflows.errors import ImageError, StorageError
@@ -45,6 +46,15 @@ def version_measures(version: DatasetVersion, blobs: Blobs, progress: Progress =
     table = measures_table(known)
     write_table(version.folder / FACTS_FILE, table)
     return table
+
+
+def version_near(version: DatasetVersion, blobs: Blobs) -> Mapping[str, str]:
+    """Return the group of near duplicates of each content of a version that has any.
+
+    Raises:
+        StorageError: see :func:`version_measures`.
+    """
+    return near_duplicates(version_measures(version, blobs))
 
 
 def next_measures(contents: Iterable[str], fresh: Mapping[str, Measures], earlier: pd.DataFrame | None) -> pd.DataFrame:

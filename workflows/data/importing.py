@@ -11,7 +11,7 @@ import hashlib
 import re
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,9 @@ from workflows.data.deletion import BLOBS_LOCK, finish_deletions
 from workflows.data.facts import FACTS_FILE, kept_measures, next_measures
 from workflows.data.grouping import groups_of
 from workflows.data.import_rows import entries_of, refuse_unreadable, rejected_files, rows_of
+from workflows.data.measures import Measures
 from workflows.data.merging import merge, place, remarks
+from workflows.data.near import near_duplicates
 from workflows.data.publishing import in_order, locked, next_record, publish_record
 from workflows.data.quarantine import quarantine
 from workflows.data.reports import ImportReport, load_report
@@ -275,7 +277,8 @@ def _publish(
     source = str(found.source)
     base = None if asked.afresh else last_said(before.versions, source)
     corrected = keep_corrections(rows_of(images, groups, source), base, before.table)
-    table, unplaced = _next_table(asked, found, before, corrected)
+    fresh = {image.sha256: image.measures for image in images if image.measures is not None}
+    table, unplaced = _next_table(asked, found, before, corrected, fresh, measured)
     record = _record(store, name, asked, found, table, before.newest)
     changed = before.newest is None or record.fingerprint != before.newest.fingerprint
     if before.newest and not changed:
@@ -291,15 +294,23 @@ def _publish(
     )
     report.notes += quarantine(store, name, source, rejected_files(images))
     if changed:
-        fresh = {image.sha256: image.measures for image in images if image.measures is not None}
         extra = {FACTS_FILE: next_measures(table["sha256"], fresh, measured), SAID_FILE: corrected.said}
         publish_record(store, record, table, report, None if record.given_split else asked.ratios, extra)
     return report
 
 
-def _next_table(asked: _Asked, found: Scan, before: _Before, corrected: Corrected) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _next_table(
+    asked: _Asked,
+    found: Scan,
+    before: _Before,
+    corrected: Corrected,
+    fresh: Mapping[str, Measures],
+    measured: pd.DataFrame | None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the next version's table, and the rows that could not be put into any split."""
     merged = merge(corrected.rows, before.table, found.splits, mirror=asked.mirror)
+    near = near_duplicates(next_measures(merged["sha256"], fresh, measured))
+    merged = merged.assign(near=merged["sha256"].map(near))
     waiting = before.table is not None and bool((before.table["label"].notna() & before.table["split"].isna()).any())
     table, unplaced = place(
         merged,

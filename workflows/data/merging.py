@@ -65,7 +65,7 @@ def place(
     """Give each labelled image without a split one.
 
     Args:
-        table: the next version's rows.
+        table: the next version's rows; with a column `near` (group of near duplicates, or null), those stay together.
         ratios: shares of train, val and test.
         given: splits that came with the source. If `val` is missing there, it is taken out of `train`.
         allowed: splits that new images may go to.

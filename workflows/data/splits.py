@@ -1,10 +1,10 @@
 """Which images teach, which choose the checkpoint, which are kept for the test.
 
 Four promises: each class is divided in the ratios asked for; images of one group, and exact duplicates, are
-never on two sides; the outcome depends on the images and the seed, not on their order; and an image that
-has a split keeps it when others are added.
+never on two sides, and near duplicates not if it can be avoided; the outcome depends on the images and the seed,
+not on their order; and an image that has a split keeps it when others are added.
 
-The rule: images bound together by group or by content are one unit. A class's quota for each split is its
+The rule: images bound together by group, by content or by likeness are one unit (:mod:`workflows.data.binding`). A class's quota for each split is its
 number of images times the ratio, rounded by largest remainder, at least 1. New units, the largest first and
 then in the order of a seeded hash, go where the quotas are missed most.
 """
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from workflows.data.binding import Unit, bind
 from workflows.data.version import SPLITS, Split
 from workflows.errors import DatasetError, UsageError
 
@@ -27,24 +27,15 @@ Counts = dict[str, Counter[Split]]  # label -> images in each split
 _ATTEMPTS = 30
 
 
-@dataclass
-class _Unit:
-    """Images that must stay together."""
-
-    key: str
-    rows: list[int] = field(default_factory=list)
-    fresh: Counter[str] = field(default_factory=Counter)  # label -> images without a split yet
-    previous: set[Split] = field(default_factory=set)
-
-
 def assign_splits(
     images: pd.DataFrame, ratios: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0, *, patient: bool = False
 ) -> list[Split | None]:
     """Return the split of each image.
 
     Args:
-        images: columns `sha256`, `label`, `group` (null = none) and `split` (null = not assigned yet; others
-            are kept).
+        images: columns `sha256`, `label`, `group` (null = none), `split` (null = not assigned yet; others
+            are kept), and possibly `near`: the group of near duplicates (null = none). Those are kept together
+            where no class is left with too little choice by that.
         ratios: shares of train, val and test; scaled to add up to 1.
         seed: decides which units go where.
         patient: images of a class with too few units get no split yet, instead of refusing (while somebody
@@ -59,9 +50,20 @@ def assign_splits(
         UsageError: the ratios make no sense.
     """
     shares = check_ratios(ratios)
+    if "near" in images:
+        try:
+            return _divide(images, images["near"], shares, seed, patient)
+        except DatasetError:  # likeness is a wish: no set is refused for it
+            pass
+    return _divide(images, None, shares, seed, patient)
+
+
+def _divide(
+    images: pd.DataFrame, near: pd.Series | None, shares: Shares, seed: int, patient: bool
+) -> list[Split | None]:
     labels = [str(label) for label in images["label"]]
     splits: list[Split | None] = [split if split in SPLITS else None for split in images["split"]]
-    units = _bind(images["sha256"], images["group"], labels, splits)
+    units = bind(images["sha256"], images["group"], labels, splits, near)
     small = _too_small(units, labels, shares)
     if patient:
         units = [unit for unit in units if unit.previous or not small.keys() & unit.fresh.keys()]
@@ -105,50 +107,7 @@ def quotas(number: int, shares: Mapping[Split, float]) -> Counter[Split]:
     return whole
 
 
-def _bind(
-    contents: Iterable[str], groups: Iterable[object], labels: Sequence[str], splits: Sequence[Split | None]
-) -> list[_Unit]:
-    """Return the units: the connected components of images that share content or a group."""
-    tokens = _Tokens()
-    own = []
-    for content, group in zip(contents, groups, strict=True):
-        own.append(f"content {content}")
-        if isinstance(group, str):
-            tokens.join(own[-1], f"group {group}")
-    units: dict[str, _Unit] = {}
-    for row, token in enumerate(own):
-        key = tokens.root(token)
-        unit = units.setdefault(key, _Unit(key))
-        unit.rows.append(row)
-        split = splits[row]
-        if split is None:
-            unit.fresh[labels[row]] += 1
-        else:
-            unit.previous.add(split)
-    return list(units.values())
-
-
-class _Tokens:
-    """Sets that are joined (union-find); each is named by its smallest member, whatever the order of joining."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def root(self, token: str) -> str:
-        path = []
-        while (parent := self._parent.get(token, token)) != token:
-            path.append(token)
-            token = parent
-        for passed in path:
-            self._parent[passed] = token
-        return token
-
-    def join(self, one: str, other: str) -> None:
-        low, high = sorted((self.root(one), self.root(other)))
-        self._parent[high] = low
-
-
-def _too_small(units: Sequence[_Unit], labels: Sequence[str], shares: Shares) -> Counter[str]:
+def _too_small(units: Sequence[Unit], labels: Sequence[str], shares: Shares) -> Counter[str]:
     """Return the classes with fewer units than there are splits, with their number of units."""
     units_of: Counter[str] = Counter()
     for unit in units:
@@ -167,7 +126,7 @@ def _too_few(small: Counter[str], images: Counter[str], shares: Shares) -> Datas
     )
 
 
-def _follow(units: Sequence[_Unit], splits: list[Split | None], counts: Counts) -> None:
+def _follow(units: Sequence[Unit], splits: list[Split | None], counts: Counts) -> None:
     """Put new images beside the older ones that they are bound to."""
     for unit in units:
         if len(unit.previous) != 1:
@@ -179,9 +138,7 @@ def _follow(units: Sequence[_Unit], splits: list[Split | None], counts: Counts) 
             splits[row] = side
 
 
-def _place(
-    units: Sequence[_Unit], counts: Counts, shares: Shares, seed: int, patient: bool
-) -> list[tuple[_Unit, Split]]:
+def _place(units: Sequence[Unit], counts: Counts, shares: Shares, seed: int, patient: bool) -> list[tuple[Unit, Split]]:
     """Return a side for each unit that has none: where the quotas of its classes are missed most.
 
     Where few groups join many classes, the best order can leave a class without a split that another order
@@ -201,13 +158,13 @@ def _place(
     )
 
 
-def _ordered(units: Sequence[_Unit], seed: int, attempt: int) -> list[_Unit]:
+def _ordered(units: Sequence[Unit], seed: int, attempt: int) -> list[Unit]:
     if attempt == 0:
         return sorted(units, key=lambda unit: (-len(unit.rows), _hash(f"{seed}", unit.key)))
     return sorted(units, key=lambda unit: _hash(f"{seed} {attempt}", unit.key))
 
 
-def _place_in_order(units: Sequence[_Unit], counts: Counts, shares: Shares) -> tuple[list[tuple[_Unit, Split]], Counts]:
+def _place_in_order(units: Sequence[Unit], counts: Counts, shares: Shares) -> tuple[list[tuple[Unit, Split]], Counts]:
     reached: Counts = defaultdict(Counter, {label: Counter(count) for label, count in counts.items()})
     waiting: Counter[str] = Counter(label for unit in units for label in unit.fresh)
     fresh: Counter[str] = Counter()
@@ -225,7 +182,7 @@ def _place_in_order(units: Sequence[_Unit], counts: Counts, shares: Shares) -> t
 
 
 def _best_side(
-    unit: _Unit, counts: Counts, quota: Mapping[str, Counter[Split]], waiting: Counter[str], shares: Shares
+    unit: Unit, counts: Counts, quota: Mapping[str, Counter[Split]], waiting: Counter[str], shares: Shares
 ) -> Split:
     sides: list[Split] = list(shares)
     urgent: Counter[Split] = Counter()
