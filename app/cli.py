@@ -24,6 +24,7 @@ from app.commands import (
     runs,
     serve,
     train,
+    tune,
     up,
     use,
     workflow,
@@ -60,6 +61,7 @@ def _root(
 
 up.register(app)
 train.register(app)
+tune.register(app)
 use.register(app)
 serve.register(app)
 dataset_edits.register(dataset.commands)

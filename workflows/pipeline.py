@@ -59,6 +59,10 @@ class TrainRequest(BaseModel):
     trust: bool = Field(False, description="Unpickle a .pt file whose checksum is not known.")
 
 
+RunTraining = Callable[[Store, str, Progress], Any]
+"""Runs a recorded run to its end, or goes on with it: (store, run id, progress); :func:`run_pipeline` is one."""
+
+
 class RunContext:
     """What a stage works with. Answers of earlier stages are read from the run's folder."""
 

@@ -10,7 +10,6 @@ goes on under its decision's id: the challenger's run is resumed, not trained ag
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from workflows.data.thumbnails import thumbnail
 from workflows.errors import DatasetError, ModelError
 from workflows.inference.evaluate import predict_records
 from workflows.inference.predictor import Predictor
-from workflows.pipeline import TrainRequest, create_run, run_pipeline
+from workflows.pipeline import RunTraining, TrainRequest, create_run, run_pipeline
 from workflows.progress import Progress, silent
 from workflows.registry.models import promote, register, weights_path
 from workflows.report.decision import write_decision_report
@@ -35,9 +34,6 @@ from workflows.store.store import Store
 from workflows.store.tables import now
 
 DOCUMENT_FILE, REPORT_FILE, CHALLENGERS_FILE = "decision.json", "report.html", "challengers.json"
-
-RunTraining = Callable[[Store, str, Progress], Any]
-"""Runs a recorded run to its end, or goes on with it: (store, run id, progress)."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from safetensors import SafetensorError
@@ -84,6 +85,11 @@ def _local_candidates(size: ModelSize, folder: Path) -> list[Path]:
         for pattern in (f"yolov8{size}-cls*.safetensors", f"yolov8{size}-cls*.pt")
         for path in sorted(each.glob(pattern))
     ]
+
+
+def local_sizes(folder: Path) -> tuple[ModelSize, ...]:
+    """Return the model sizes whose first weights lie on this machine, smallest first."""
+    return tuple(size for size in get_args(ModelSize) if _local_candidates(size, folder))
 
 
 def _download(size: ModelSize, folder: Path) -> Weights:

@@ -1,0 +1,215 @@
+"""A tuning's study: what was asked, and the trials so far, which Optuna keeps.
+
+The trials lie in a database that several processes (on several machines, with PostgreSQL) may share:
+`FIELDGUIDE_DATABASE_URL`, or `HOME/tuning.db`. What was asked lies in `HOME/tuning/ID/study.json`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflows.errors import RunError, UsageError
+from workflows.graph.workflow import Goal, Workflow
+from workflows.store.files import read_json, write_json
+from workflows.store.names import slug
+from workflows.store.store import Store
+from workflows.store.tables import now
+
+STUDY_FILE, RESULT_FILE = "study.json", "result.json"
+DATABASE_VARIABLE = "FIELDGUIDE_DATABASE_URL"
+REDUCTION = 3
+"""Successive halving: of the trials that came as far, one of three goes on."""
+STARTUP_TRIALS = 6
+"""So many random trials before the sampler has something to learn from."""
+SQLITE_PATIENCE_SECONDS = 60
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class TuneRequest(BaseModel):
+    """Everything that a person asked for with `tune`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str = Field(description="The data set.")
+    version: int | None = Field(None, ge=1, description="Its version; empty means the newest.")
+    goal: Goal = Field("balanced", description="What the workflow to start from is recommended for.")
+    workflow: dict[str, Any] | None = Field(
+        None, description="The workflow to start from, instead of a recommended one."
+    )
+    trials: int | None = Field(None, ge=1, description="Trials in all.")
+    budget_seconds: float | None = Field(None, gt=0, description="Computing time in all, over all workers.")
+    weights: str | None = Field(None, description="First weights instead of the workflow's.")
+    size: int | None = Field(None, description="Image size to start from, instead of the recommended one.")
+    epochs: int | None = Field(None, ge=1, description="Epochs to start from, instead of the recommended ones.")
+    device: str | None = Field(None, description="Device instead of the workflow's.")
+    seed: int = Field(0, ge=0, description="Seed of the search.")
+    allow: tuple[str, ...] = Field((), description="Audit findings that don't stop the training.")
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One tuning: its id, what was asked, the version and the workflow that it starts from."""
+
+    store: Store
+    study_id: str
+    request: TuneRequest
+    version: int
+    base: Workflow
+    document: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the tuning's files."""
+        return self.store.home / "tuning" / self.study_id
+
+    def study(self, worker_seed: int = 0) -> Study:
+        """Open the study, making it if this is the first look."""
+        return optuna.create_study(
+            storage=storage(self.store),
+            study_name=self.study_id,
+            direction="maximize",
+            load_if_exists=True,
+            sampler=optuna.samplers.TPESampler(
+                n_startup_trials=STARTUP_TRIALS,
+                multivariate=True,
+                group=True,
+                constant_liar=True,  # workers at the same time look at different places
+                seed=self.request.seed + worker_seed,
+                warn_independent_sampling=False,
+            ),
+            # asynchronous successive halving (ASHA): nobody waits for anybody
+            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=REDUCTION),
+        )
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what the tuning came to, if it has ended."""
+        path = self.folder / RESULT_FILE
+        return read_json(path) if path.exists() else None
+
+
+def storage(store: Store) -> RDBStorage:
+    """Return the database of all studies."""
+    url = os.environ.get(DATABASE_VARIABLE)
+    if url:
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    store.home.mkdir(parents=True, exist_ok=True)
+    path = store.home / "tuning.db"
+    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": SQLITE_PATIENCE_SECONDS}})
+
+
+def new_tuning(store: Store, request: TuneRequest, version: int, base: Workflow, facts: dict[str, Any]) -> Tuning:
+    """Record a new tuning.
+
+    Args:
+        facts: what the search space depends on: `imbalance`, `square_matters`, `sizes`.
+
+    Raises:
+        UsageError: neither trials nor a budget was given.
+    """
+    if request.trials is None and request.budget_seconds is None:
+        raise UsageError("How long may the tuning take?", "Give --trials 20 or --budget 2h.")
+    study_id = f"{slug(request.dataset)}-{now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    document = {
+        "study_id": study_id,
+        "created_at": now().isoformat(),
+        "request": request.model_dump(mode="json"),
+        "version": version,
+        "workflow": base.model_dump(mode="json"),
+        **facts,
+    }
+    write_json(store.home / "tuning" / study_id / STUDY_FILE, document)
+    return Tuning(store, study_id, request, version, base, document)
+
+
+def open_tuning(store: Store, name: str) -> Tuning:
+    """Return a recorded tuning by its id, by the beginning of its id if no other begins so, or by `latest`.
+
+    Raises:
+        RunError: none, or more than one, is meant.
+    """
+    ids = tuning_ids(store)
+    found = ids[:1] if name == "latest" else [each for each in ids if each == name] or _beginning(ids, name)
+    if len(found) != 1:
+        said = f"{len(found)} tunings begin with {name!r}." if found else f"There is no tuning {name!r}."
+        raise RunError(said, "`fieldguide tune --list` shows all.")
+    document = read_json(store.home / "tuning" / found[0] / STUDY_FILE)
+    return Tuning(
+        store,
+        found[0],
+        TuneRequest.model_validate(document["request"]),
+        document["version"],
+        Workflow.model_validate(document["workflow"]),
+        document,
+    )
+
+
+def tuning_ids(store: Store) -> list[str]:
+    """Return the ids of all tunings, newest first."""
+    folder = store.home / "tuning"
+    found = [path.parent for path in folder.glob(f"*/{STUDY_FILE}")]
+    return [path.name for path in sorted(found, key=lambda each: (each / STUDY_FILE).stat().st_mtime, reverse=True)]
+
+
+def _beginning(ids: list[str], name: str) -> list[str]:
+    return [each for each in ids if name and each.startswith(name)]
+
+
+def trials_table(study: Study) -> pd.DataFrame:
+    """Return one row for each trial: number, state, value (validation top-1), seconds, step, milliseconds, run_id, and
+    a column `param:NAME` for each dimension."""
+    rows = [_row(trial) for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+    columns = ["number", "state", "value", "seconds", "step", "milliseconds", "run_id"]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def _row(trial: FrozenTrial) -> dict[str, Any]:
+    reached = max(trial.intermediate_values, default=0)
+    value = trial.value if trial.state == TrialState.COMPLETE else trial.intermediate_values.get(reached)
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "value": value,
+        "seconds": trial.duration.total_seconds() if trial.duration else None,
+        "step": reached,
+        "milliseconds": trial.user_attrs.get("milliseconds"),
+        "run_id": trial.user_attrs.get("run_id"),
+        **{f"param:{name}": setting for name, setting in trial.params.items()},
+    }
+
+
+def importances(study: Study) -> dict[str, float]:
+    """Return how much each dimension mattered (shares of the variance, fANOVA), most first; empty too early to say."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < STARTUP_TRIALS or len({trial.value for trial in complete}) < 2:
+        return {}
+    return optuna.importance.get_param_importances(
+        study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0), params=_shared_params(complete)
+    )
+
+
+def _shared_params(trials: list[FrozenTrial]) -> list[str]:
+    """Return the dimensions that varied: one that never did can't be judged."""
+    names = set.intersection(*(set(trial.params) for trial in trials))
+    return sorted(name for name in names if len({trial.params[name] for trial in trials}) > 1)
+
+
+def pareto(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the complete trials that no other beats in both accuracy and time of inference, the fastest first."""
+    done = table[(table["state"] == "complete") & table["milliseconds"].notna()]
+    ordered = done.sort_values(["milliseconds", "value"], ascending=[True, False])
+    best = ordered["value"].cummax()
+    front = ordered[ordered["value"].gt(best.shift(fill_value=float("-inf")))]
+    return front.reset_index(drop=True)

@@ -1,0 +1,153 @@
+"""One trial of a tuning: a training at one point of the search space, ended early where it is hopeless.
+
+A trial is a run of kind `trial` that ends with its training: the test split is never looked at. What it needs to be
+repeated (its workflow) and its metrics stay; weights and checkpoints go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import statistics
+import time
+from typing import Any
+
+import optuna
+from optuna.trial import Trial
+
+from workflows.errors import RunCancelled
+from workflows.graph.workflow import Workflow
+from workflows.pipeline import RunContext, TrainRequest, create_run, do_stage
+from workflows.progress import Progress
+from workflows.stages import STAGES
+from workflows.store.store import Store
+from workflows.tuning.space import Dimension, workflow_at
+from workflows.tuning.study import Tuning
+
+LAST_STAGE = "training"
+METRIC = "val/top1"
+LOOK_SECONDS = 0.5
+TIMED_PASSES, WARM_UP = 9, 3
+
+
+def suggest(trial: Trial, space: tuple[Dimension, ...]) -> dict[str, Any]:
+    """Return the sampler's next point."""
+    return {dimension.name: _suggest(trial, dimension) for dimension in space}
+
+
+def _suggest(trial: Trial, dimension: Dimension) -> Any:
+    if dimension.kind == "choice":
+        return trial.suggest_categorical(dimension.name, dimension.choices)
+    if dimension.kind == "whole":
+        return trial.suggest_int(dimension.name, int(dimension.low), int(dimension.high), log=dimension.log)
+    return trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.log)
+
+
+def run_trial(tuning: Tuning, trial: Trial, space: tuple[Dimension, ...], progress: Progress) -> float:
+    """Train at the trial's point and return the best validation top-1 accuracy.
+
+    Raises:
+        optuna.TrialPruned: it was hopeless beside the others.
+        RunCancelled: somebody asked for it to stop.
+        FieldguideError: the training failed.
+    """
+    store, request = tuning.store, tuning.request
+    workflow = workflow_at(tuning.base, suggest(trial, space))
+    asked = TrainRequest(
+        dataset=request.dataset,
+        version=tuning.version,
+        workflow=workflow.model_dump(mode="json"),
+        weights=request.weights,
+        device=request.device,
+        allow=request.allow,
+    )
+    run = create_run(store, asked, "trial")
+    trial.set_user_attr("run_id", run.run_id)
+    try:
+        _train(RunContext(store, run.run_id, _Watch(store, trial, run.run_id, progress)))
+        trial.set_user_attr("milliseconds", inference_milliseconds(workflow, tuning))
+        return _best(store, run.run_id)
+    finally:
+        _tidy(store, run.run_id)
+
+
+def _train(context: RunContext) -> None:
+    store, run_id = context.store, context.run_id
+    with store.runs.alive(run_id):
+        try:
+            for stage in STAGES:
+                do_stage(context, stage)
+                if stage.key == LAST_STAGE:
+                    break
+        except optuna.TrialPruned as hopeless:
+            store.runs.update(run_id, state="cancelled", error=str(hopeless))
+            raise
+        except (RunCancelled, KeyboardInterrupt) as error:
+            store.runs.update(run_id, state="cancelled", error=str(error) or "interrupted from the keyboard")
+            raise
+        except Exception as error:
+            store.runs.update(run_id, state="failed", error=str(error) or type(error).__name__)
+            raise
+        store.runs.update(run_id, state="finished")
+
+
+class _Watch:
+    """The `Progress` of a trial: reports each new evaluation to the study, and ends the training if it is hopeless."""
+
+    def __init__(self, store: Store, trial: Trial, run_id: str, progress: Progress) -> None:
+        self._store, self._trial, self._run_id, self._progress = store, trial, run_id, progress
+        self._looked, self._seen = float("-inf"), 0
+
+    def __call__(self, stage: str, done: int, total: int, text: str = "") -> None:
+        self._progress(stage, done, total, f"trial {self._trial.number + 1}: {text}")
+        if stage != "train" or time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        for step, value in self._news():
+            self._trial.report(value, step)
+            self._seen = step
+            if self._trial.should_prune():
+                raise optuna.TrialPruned(f"Ended after step {step}: others were better by then.")
+
+    def _news(self) -> list[tuple[int, float]]:
+        table = self._store.runs.steps(self._run_id)
+        fresh = table[(table["name"] == METRIC) & (table["step"] > self._seen) & table["value"].notna()]
+        return [(int(step), float(value)) for step, value in zip(fresh["step"], fresh["value"], strict=True)]
+
+
+def _best(store: Store, run_id: str) -> float:
+    table = store.runs.steps(run_id)
+    return float(table.loc[table["name"] == METRIC, "value"].max())
+
+
+def _tidy(store: Store, run_id: str) -> None:
+    """Remove what is large and no longer needed of a trial's files."""
+    folder = store.run_folder(run_id)
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    for name in ("checkpoint.pt", "best.safetensors"):
+        with contextlib.suppress(OSError):
+            (folder / "training" / name).unlink(missing_ok=True)
+    for name in ("dynamics", "preview", "steps"):
+        shutil.rmtree(folder / "training" / name, ignore_errors=True)
+
+
+def inference_milliseconds(workflow: Workflow, tuning: Tuning) -> float:
+    """Measure how long the workflow's network takes for one photo on this device (median, without decoding)."""
+    import torch
+
+    from workflows.training.devices import torch_device
+    from workflows.training.network import Classifier
+
+    device = torch_device(tuning.request.device or workflow.training.device)
+    model = Classifier(workflow.model.size, classes=2).to(device, memory_format=torch.channels_last).eval()
+    side = workflow.model.image_size
+    photo = torch.zeros(1, 3, side, side, device=device).to(memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(WARM_UP + TIMED_PASSES):
+            started = time.perf_counter()
+            model(photo)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - started)
+    return round(1000 * statistics.median(seconds[WARM_UP:]), 3)
