@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -90,21 +89,6 @@ def test_killed_second_import_leaves_the_first_version(store: Store, make_images
         assert end(start(lambda moment=moment: import_and_die(source, moment))) == -signal.SIGKILL
         assert list_versions(store, "set") == [first] and len(first.table()) == 20
     assert add_dataset(store, "set", source).version.images == 40
-
-
-def test_killed_at_any_time(store: Store, make_images: MakeImages, tmp_path: Path) -> None:
-    """Kills by the clock, wherever they hit; the import that is let through equals one that never was disturbed."""
-    source = make_images(a=60, b=60)
-    for number in range(12):
-        child = start(lambda: add_dataset(Store(), "set", source))
-        time.sleep(0.012 * number)
-        os.kill(child, signal.SIGKILL)
-        if end(child) == 0:  # it was faster than the kill
-            break
-    version = add_dataset(store, "set", source).version
-    undisturbed = add_dataset(Store(tmp_path / "other"), "set", source).version
-    assert (version.number, version.fingerprint) == (1, undisturbed.fingerprint)
-    assert version.table().drop(columns="source").equals(undisturbed.table().drop(columns="source"))
 
 
 def test_what_was_verified_is_not_decoded_again(

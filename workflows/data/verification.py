@@ -5,6 +5,7 @@ Only so many images are in memory as are being worked on; of each that is done, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -70,7 +71,8 @@ class Journal:
 
     def __exit__(self, *_exception: object) -> None:
         if self._stream is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # a full disk: what is lost here is only decoded again
+                self._stream.close()
 
     def note(self, images: Iterable[VerifiedImage]) -> None:
         """Write down verified images, whose copies are safe in the store."""
