@@ -153,7 +153,8 @@ def _drop_leaks(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
         removed += group.loc[best > best.min(), "image_id"].tolist()
     splits = table.loc[table["image_id"].isin(removed), "split"].value_counts()
     counts = " and ".join(f"{counted(count, 'image')} of {split}" for split, count in splits.items())
-    return f"{counts} leave, because a held-out split holds the same; that split stays as it is", removed
+    leave = "leaves" if len(removed) == 1 else "leave"
+    return f"{counts} {leave}, because a held-out split holds the same; that split stays as it is", removed
 
 
 def _drop_contradictions(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
