@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 CHROMIUM = Path(os.environ.get("FIELDGUIDE_CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [
@@ -22,6 +22,7 @@ ARGUMENTS = [
 ]
 WIDTH, HEIGHT = 1280, 900
 TIMEOUT_SECONDS = 60.0
+expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
 HERE = ("127.0.0.1", "localhost", "")
 
 
