@@ -9,12 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from app.client import client
+from app.client.analysis import Comparison
 from app.client.evaluation import csv_of
 from app.components.charts import differences_chart
 from app.components.class_table import in_percent
 from app.components.gallery import Tile, Tone, gallery, pager
 from app.words import METRIC_TITLES
-from workflows.evaluation.comparison import Comparison
 
 PER_PAGE = 12
 LUCK = "no clear difference"
@@ -24,6 +24,9 @@ def metric_changes(found: Comparison, key: str) -> None:
     """Draw the differences of all metrics, with the numbers below."""
     table = found.metrics.assign(
         metric=[METRIC_TITLES.get(name, name) for name in found.metrics["metric"]],
+        interval=[
+            f"{low:+.4f} to {high:+.4f}" for low, high in zip(found.metrics["low"], found.metrics["high"], strict=True)
+        ],
         verdict=[{"b": "better", "a": "worse"}.get(side, LUCK) for side in found.metrics["better"]],
     )
     st.markdown("**Metrics**, with 95 % intervals of the difference (paired bootstrap)")
@@ -32,14 +35,13 @@ def metric_changes(found: Comparison, key: str) -> None:
         table,
         hide_index=True,
         key=f"metrics-{key}",
-        column_order=["metric", "a", "b", "difference", "low", "high"],
+        column_order=["metric", "a", "b", "difference", "interval"],
         column_config={
             "metric": "Metric",
             "a": st.column_config.NumberColumn("First", format="%.4f"),
             "b": st.column_config.NumberColumn("This one", format="%.4f"),
             "difference": st.column_config.NumberColumn("Difference", format="%+.4f"),
-            "low": st.column_config.NumberColumn("From", format="%+.4f"),
-            "high": st.column_config.NumberColumn("To", format="%+.4f"),
+            "interval": "95 % interval",
         },
     )
 
@@ -56,13 +58,13 @@ def class_changes(found: Comparison, key: str) -> None:
         hide_index=True,
         key=f"classes-{key}",
         height=min(38 + 35 * len(table), 520),
-        column_order=["class", "difference", "recall_a", "recall_b", "support", "only_b", "only_a", "verdict"],
+        column_order=["class", "difference", "verdict", "recall_a", "recall_b", "only_b", "only_a", "support"],
         column_config={
             "class": st.column_config.TextColumn("Class", pinned=True),
-            "difference": number("Points", format="%+.1f"),
-            "recall_a": number("First", format="%.1f %%"),
-            "recall_b": number("This one", format="%.1f %%"),
-            "support": number("Images"),
+            "difference": number("Points", format="%+.1f", width="small"),
+            "recall_a": number("First", format="%.1f %%", width="small"),
+            "recall_b": number("This one", format="%.1f %%", width="small"),
+            "support": number("Images", width="small"),
             "only_b": number("Mended", help="Images that this one alone gets right"),
             "only_a": number("Broken", help="Images that the first alone gets right"),
             "verdict": st.column_config.TextColumn(
@@ -78,8 +80,8 @@ def changed_images(found: Comparison, first: str, second: str) -> None:
     """Show the images that one of the two alone gets right."""
     counts = found.changed["change"].value_counts()
     sides = {
-        "broken": f"Broken ({int(counts.get('broken', 0)):,}): right before, wrong now",
-        "mended": f"Mended ({int(counts.get('mended', 0)):,}): wrong before, right now",
+        "broken": f"Broken ({int(counts.get('broken', 0)):,}): only the first is right",
+        "mended": f"Mended ({int(counts.get('mended', 0)):,}): only this one is right",
     }
     st.markdown("**Images that changed sides**")
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.client.analysis import threshold_for
 from app.client.evaluation import csv_of
 from app.client.judged import Judged
 from app.components.charts import coverage_chart, histogram_chart, reliability_chart
 from app.components.page import percent
-from workflows.evaluation.thresholds import threshold_for
 
 
 def confidence_panel(judged: Judged) -> None:

@@ -16,13 +16,8 @@ import pandas as pd
 import streamlit as st
 
 from app.client import client
-from app.client.evaluation import Moment, Subject
-from app.client.judged import Judged
-from app.components.address import Focus, focus_on
-from app.components.charts import styled
-from app.components.page import colours, plain
-from workflows.evaluation.confusion import IntArray
-from workflows.evaluation.matrix_views import (
+from app.client.analysis import (
+    IntArray,
     Order,
     cells_of,
     grouped_counts,
@@ -30,6 +25,11 @@ from workflows.evaluation.matrix_views import (
     most_confused_classes,
     rivals_of,
 )
+from app.client.evaluation import Moment, Subject
+from app.client.judged import Judged
+from app.components.address import Focus, focus_on
+from app.components.charts import styled
+from app.components.page import colours, plain
 
 LABELLED = 40
 BLOCK = 30

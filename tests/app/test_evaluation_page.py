@@ -268,6 +268,14 @@ def test_a_run_without_steps_says_so(store: Store) -> None:
     assert "no evaluation step yet" in words(page(run=other)).replace("\\", "")
 
 
+def test_a_run_that_goes_on_is_followed(store: Store, runs: list[str]) -> None:
+    store.runs.update(runs[1], state="running")
+    try:
+        assert "The training goes on" in words(page(run=runs[1]))
+    finally:
+        store.runs.update(runs[1], state="finished")
+
+
 def test_no_runs_at_all(home: Path) -> None:
     clients._only.cache_clear()
     assert "no such runs" in words(page())
