@@ -44,7 +44,7 @@ def audit(store: Store, version: DatasetVersion, progress: Progress = silent, re
     Raises:
         StorageError: the version's files are missing or damaged, or the disk is full.
     """
-    kept = None if refresh else _kept(version)
+    kept = None if refresh else kept_audit(version)
     if kept is not None:
         return kept
     started = time.monotonic()
@@ -91,7 +91,7 @@ def _rejected(version: DatasetVersion) -> tuple[tuple[str, str], ...]:
     return tuple((entry.path, entry.reason) for entry in load_report(version).left_out() if entry.outcome == "rejected")
 
 
-def _kept(version: DatasetVersion) -> AuditReport | None:
+def kept_audit(version: DatasetVersion) -> AuditReport | None:
     """Return the kept report if it was made by this code from this content."""
     if not (version.folder / AUDIT_FILE).exists() or not (version.folder / SCORES_FILE).exists():
         return None
