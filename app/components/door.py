@@ -57,6 +57,7 @@ def _ask(home: Path) -> None:
 
 def _middle() -> st.delta_generator.DeltaGenerator:
     """A box in the middle of an otherwise empty page."""
+    st.space("large")
     _, middle, _ = st.columns([1, 1, 1])
     box = middle.container(border=True)
     box.header("Fieldguide", anchor=False)
