@@ -134,16 +134,16 @@ def _annotation(job: Predicting, doubtful: pd.DataFrame) -> None:
     own = client().inference.model(job.run_id).dataset
     names = [each.name for each in client().store.datasets.list()]
     options = [*sorted(names, key=lambda name: name != own), NEW]
-    left, middle, right = st.columns([3, 3, 3], vertical_alignment="bottom")
-    chosen = left.selectbox("Into the data set", options, key="predict-dataset")
-    name = chosen if chosen != NEW else middle.text_input("Its name", key="predict-new-name").strip()
-    pressed = right.button(
-        f"Send {count(len(doubtful))} doubtful photo{'s' if len(doubtful) != 1 else ''}",
-        key="predict-send",
-        icon=":material/label:",
-        type="primary",
-        disabled=doubtful.empty or not name,
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox("Into the data set", options, key="predict-dataset", width=280)
+        name = chosen if chosen != NEW else st.text_input("Its name", key="predict-new-name", width=280).strip()
+        pressed = st.button(
+            f"Send {count(len(doubtful))} doubtful photo{'s' if len(doubtful) != 1 else ''}",
+            key="predict-send",
+            icon=":material/label:",
+            type="primary",
+            disabled=doubtful.empty or not name,
+        )
     if pressed:
         with guarded(), st.spinner("Adding the photos …"):
             photos = [job.drop.photos[number] for number in doubtful["number"]]

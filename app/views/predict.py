@@ -10,7 +10,6 @@ from app.components.page import count, guarded, header, pick_run, plain, show_er
 from app.components.predicted import predictions_panel
 
 JOB, ROUND = "predict-job", "predict-round"
-MAX_MEGABYTES = 1024
 POLL_SECONDS = 0.5
 
 
@@ -39,7 +38,6 @@ def _take(run: str) -> None:
     files = st.file_uploader(
         f"Drop photos here, or a {' or '.join(ARCHIVES[:2])} of photos",
         accept_multiple_files=True,
-        max_upload_size=MAX_MEGABYTES,
         key=f"predict-files-{place}",
     )
     if not files:
