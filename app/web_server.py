@@ -144,8 +144,10 @@ def main() -> None:
     from streamlit.starlette import App
     from streamlit.web.bootstrap import load_config_options
 
+    from app.upload_door import upload_routes
+
     load_config_options(json.loads(os.environ.pop(OPTIONS_VARIABLE)))
-    app = App(Path(__file__).with_name("main.py"), middleware=[Middleware(Guard)])
+    app = App(Path(__file__).with_name("main.py"), routes=upload_routes(), middleware=[Middleware(Guard)])
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",

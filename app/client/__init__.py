@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from workflows.store.store import Store
 
 if TYPE_CHECKING:
+    from app.client.annotation import Annotation
     from app.client.attention import Attention
     from app.client.comparing import Comparing
     from app.client.datasets import Datasets
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from app.client.evaluation import Evaluation
     from app.client.heatmaps import HeatMapDrawer
     from app.client.inference import Inference
+    from app.client.jobs import Jobs
     from app.client.runs import Runs
     from app.client.studio import Studio
+    from app.client.uploads import Uploads
 
 __all__ = ["Client", "client"]
 
@@ -65,6 +68,27 @@ class Client:
         from app.client.datasets import Datasets
 
         return Datasets(self.store)
+
+    @cached_property
+    def annotation(self) -> Annotation:
+        """Labels given one by one, kept at once and recorded as versions together."""
+        from app.client.annotation import Annotation
+
+        return Annotation(self.store)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Photos on their way in."""
+        from app.client.uploads import Uploads
+
+        return Uploads(self.store)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Imports and audits under way."""
+        from app.client.jobs import Jobs
+
+        return Jobs(self.store)
 
     @cached_property
     def evaluation(self) -> Evaluation:

@@ -2,18 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import tempfile
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from workflows.data.edits import relabel
-from workflows.data.version import DatasetVersion
+import pandas as pd
+
+from app.client.evaluation import Kept, csv_of
+from app.client.images import Images, Query
+from workflows.data import deletion, edits
+from workflows.data import history as histories
+from workflows.data.audit.findings import AuditReport
+from workflows.data.audit.repairs import RepairPlan, carry_out, plan_repair
+from workflows.data.audit.run import AUDIT_FILE, kept_audit
+from workflows.data.catalog import get_version, labels_of, list_datasets, list_versions
+from workflows.data.label_files import read_labels
+from workflows.data.quarantine import Quarantined, quarantined
+from workflows.data.reports import ImportReport, load_report
+from workflows.data.splits import check_ratios, quotas
+from workflows.data.thumbnails import thumbnail, thumbnails
+from workflows.data.version import SPLITS, DatasetVersion, Split, natural_key
+from workflows.errors import DatasetError, StorageError
 from workflows.store.store import Store
+
+KEPT_VERSIONS = 4
+KEPT_FOUND = 64
+LARGE_SIDE = 1024
+AHEAD = threading.BoundedSemaphore(2)
+
+
+@dataclass(frozen=True)
+class LabelChanges:
+    """What a label file would change.
+
+    Attributes:
+        labels: image id -> new label, of the images that would change.
+        rows: what changes: `filename`, `before`, `after`.
+        same: how many named images have that label already.
+        unknown: names in the file that no image has.
+        new_classes: labels that no image has yet.
+    """
+
+    labels: dict[str, str | None]
+    rows: pd.DataFrame
+    same: int
+    unknown: tuple[str, ...]
+    new_classes: tuple[str, ...]
 
 
 class Datasets:
-    """Reads and edits data sets; every edit makes a new version."""
+    """Reads and edits data sets; every edit makes a new version. Versions never change, so they are read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._images, self._found = Kept(KEPT_VERSIONS), Kept(KEPT_FOUND)
+        self._audits, self._histories, self._reports = Kept(16), Kept(8), Kept(8)
+
+    # ------------------------------------------------------------------ reading
+
+    def names(self) -> list[str]:
+        """Return the names of all data sets."""
+        return [version.name for version in list_datasets(self._store)]
+
+    def version(self, name: str, number: int | None = None) -> DatasetVersion:
+        """Return a version, by default the newest. Raises DatasetError."""
+        return get_version(self._store, name, number)
+
+    def images(self, version: DatasetVersion) -> Images:
+        """Return the images of a version, ready to be searched. Raises StorageError."""
+        return self._images.get((version.name, version.fingerprint), lambda: Images(version.table()))
+
+    def find(self, version: DatasetVersion, query: Query) -> pd.DataFrame:
+        """Return the rows that are asked for, in the order of their paths.
+
+        Raises:
+            StorageError: the version is damaged.
+        """
+        key = (version.name, version.fingerprint, query)
+        return self._found.get(key, lambda: self.images(version).find(query))
+
+    def among(self, version: DatasetVersion, show: str) -> tuple[str, ...] | None:
+        """Return the ids of the images that `show` names, the worst or oldest first; None stands for all.
+
+        Args:
+            show: `all`, `unlabelled`, `waiting` (labelled, without a split yet), `review`, or the key of a finding.
+        """
+        if show == "all":
+            return None
+        if show in ("unlabelled", "waiting"):
+            table = self.images(version).table
+            bare = table["label"].isna()
+            wanted = bare if show == "unlabelled" else ~bare & table["split"].isna()
+            return tuple(table.index[wanted])
+        if show == "review":
+            return tuple(review.image_id for review in self._store.reviews.list(version.name))
+        report = self.audit(version.name)
+        finding = report.find(show) if report else None
+        return finding.image_ids if finding else ()
+
+    def reviews(self, name: str) -> dict[str, str]:
+        """Return the images on the review list that wait for a look, with the notes why."""
+        return {review.image_id: review.note for review in self._store.reviews.list(name)}
+
+    def thumbnails(self, contents: Iterable[str]) -> dict[str, Path]:
+        """Return small pictures by SHA-256; those that can't be read are left out."""
+        return thumbnails(self._store, contents)
+
+    def photo(self, sha256: str) -> Path:
+        """Return a picture to look at closely, at most 1024 pixels wide and high. Raises ImageError."""
+        return thumbnail(self._store, sha256, LARGE_SIDE)
+
+    def original(self, sha256: str) -> Path:
+        """Return the file as it was imported."""
+        return self._store.blobs.path(sha256)
+
+    def prepare_photos(self, contents: Sequence[str]) -> None:
+        """Make pictures to look at closely beforehand, in the background."""
+
+        def make() -> None:
+            with AHEAD:
+                thumbnails(self._store, contents, LARGE_SIDE)
+
+        threading.Thread(target=make, name="photos ahead", daemon=True).start()
+
+    def report(self, version: DatasetVersion) -> ImportReport | None:
+        """Return what the import did that a version goes back to; None if that was not kept."""
+        try:
+            return self._reports.get((version.name, version.fingerprint), lambda: load_report(version))
+        except StorageError:
+            return None
+
+    def quarantined(self, name: str) -> list[Quarantined]:
+        """Return the rejected files that are kept."""
+        return quarantined(self._store, name)
+
+    # -------------------------------------------------------------------- audit
+
+    def audit(self, name: str) -> AuditReport | None:
+        """Return the newest audit that was made of a data set, maybe of an older version; None if there is none."""
+        for version in reversed(list_versions(self._store, name)):
+            path = version.folder / AUDIT_FILE
+            try:
+                stamp = path.stat().st_mtime_ns
+            except OSError:
+                continue
+            found = self._audits.get((name, version.fingerprint, stamp), partial(kept_audit, version))
+            if found is not None:
+                return found
+        return None
+
+    def plan_repair(self, name: str, key: str) -> RepairPlan:
+        """Return what mending a finding would do. Raises DatasetError if nothing can be done safely."""
+        return plan_repair(self._store, name, key)
+
+    def repair(self, plan: RepairPlan) -> DatasetVersion:
+        """Do what was planned. Raises DatasetError if the data set has changed meanwhile."""
+        return carry_out(self._store, plan)
+
+    # ------------------------------------------------------------------ changing
 
     def relabel(self, name: str, labels: Mapping[str, str | None], reason: str = "") -> DatasetVersion:
         """Give images (by id) other labels, None taking the label away.
@@ -21,8 +170,118 @@ class Datasets:
         Raises:
             DatasetError: there is no such data set, or it has no such image.
         """
-        return relabel(self._store, name, dict(labels), reason=reason)
+        return edits.relabel(self._store, name, dict(labels), reason=reason)
+
+    def move(self, name: str, image_ids: Collection[str], split: Split) -> DatasetVersion:
+        """Put images into another split. Raises DatasetError."""
+        return edits.move(self._store, name, dict.fromkeys(image_ids, split))
+
+    def remove(self, name: str, image_ids: Collection[str]) -> DatasetVersion:
+        """Leave images out of the next version. Raises DatasetError."""
+        return edits.remove(self._store, name, image_ids)
+
+    def rename_class(self, name: str, old: str, new: str) -> DatasetVersion:
+        """Give a class another name. Raises DatasetError, UsageError."""
+        return edits.rename_class(self._store, name, old, new)
+
+    def merge_classes(self, name: str, olds: Collection[str], into: str) -> DatasetVersion:
+        """Make one class of several. Raises DatasetError, UsageError."""
+        return edits.merge_classes(self._store, name, olds, into)
+
+    def resplit(self, name: str, ratios: Sequence[float], seed: int = 0) -> DatasetVersion:
+        """Divide all labelled images anew. Raises DatasetError, UsageError."""
+        return edits.resplit(self._store, name, ratios, seed)
+
+    def undo(self, name: str) -> DatasetVersion:
+        """Go back to what the newest version was made from. Raises DatasetError."""
+        return edits.undo(self._store, name)
 
     def add_to_review(self, name: str, image_ids: Iterable[str], note: str = "") -> int:
         """Put images on the data set's review list; return how many."""
         return self._store.reviews.add(name, image_ids, note)
+
+    def reviewed(self, name: str, image_ids: Iterable[str]) -> None:
+        """Note that images on the review list were looked at."""
+        self._store.reviews.mark_done(name, image_ids)
+
+    # ------------------------------------------------------------------- history
+
+    def history(self, name: str) -> list[histories.VersionChange]:
+        """Return how a data set became what it is, newest first. Raises DatasetError."""
+        newest = self.version(name)
+        return self._histories.get(
+            (name, newest.number, newest.fingerprint), lambda: histories.history(self._store, name)
+        )
+
+    def diff(self, name: str, before: int, after: int) -> histories.VersionDiff:
+        """Return what a version has otherwise than another. Raises DatasetError."""
+        key = (name, before, after, self.version(name, after).fingerprint)
+        return self._histories.get(key, lambda: histories.diff(self._store, name, before, after))
+
+    def deletion_plan(self, name: str) -> deletion.DeletionPlan:
+        """Return what deleting a data set would remove. Raises DatasetError."""
+        return deletion.deletion_plan(self._store, name)
+
+    def delete(self, name: str, force: bool = False) -> deletion.Deletion:
+        """Delete a data set. Raises DatasetError."""
+        return deletion.delete_dataset(self._store, name, force)
+
+    # -------------------------------------------------------------------- labels
+
+    def labels_csv(self, version: DatasetVersion) -> bytes:
+        """Return `filename,label,split` of all images as a CSV file that no spreadsheet takes for formulas."""
+        return csv_of(labels_of(version))
+
+    def label_changes(self, version: DatasetVersion, content: bytes, encoding: str | None = None) -> LabelChanges:
+        """Return what a CSV with the columns `filename` and `label` would change.
+
+        Raises:
+            SourceError: it is no such file.
+            UsageError: an unknown encoding.
+        """
+        with tempfile.TemporaryDirectory(prefix="fieldguide-") as folder:
+            path = Path(folder) / "labels.csv"
+            path.write_bytes(content)
+            given = {row.filename: row.label for row in read_labels(path, encoding).rows}
+        table = self.images(version).table
+        by_path = table.reset_index().groupby("path")["image_id"].agg(list)
+        wanted: dict[str, str | None] = {}
+        unknown: list[str] = []
+        for name, label in given.items():
+            ids = [name] if name in table.index else by_path.get(name, [])
+            unknown += [] if ids else [name]
+            wanted.update(dict.fromkeys(ids, label))
+        before = table["label"].reindex(list(wanted)).fillna("")
+        changing = [image for image, label in wanted.items() if before.at[image] != label]
+        rows = pd.DataFrame(
+            {
+                "filename": table["path"].reindex(changing).tolist(),
+                "before": before.reindex(changing).tolist(),
+                "after": [wanted[image] for image in changing],
+            }
+        )
+        new = sorted({str(wanted[image]) for image in changing} - set(version.classes), key=natural_key)
+        labels = {image: wanted[image] for image in changing}
+        return LabelChanges(labels, rows, len(wanted) - len(changing), tuple(unknown), tuple(new))
+
+
+def expected_splits(counts: Mapping[str, int], ratios: Sequence[float]) -> pd.DataFrame:
+    """Return how many images of each class (rows) a split would put where, about: copies and groups stay together.
+
+    Raises:
+        UsageError: the ratios make no sense.
+    """
+    shares = check_ratios(ratios)
+    rows = {label: quotas(number, shares) for label, number in counts.items()}
+    return pd.DataFrame(
+        [[rows[label].get(split, 0) for split in SPLITS] for label in counts], index=list(counts), columns=list(SPLITS)
+    )
+
+
+def too_small(counts: Mapping[str, int], ratios: Sequence[float]) -> list[str]:
+    """Return the classes that have fewer images than there are splits."""
+    needed = len(check_ratios(ratios))
+    return [label for label, number in counts.items() if number < needed]
+
+
+__all__ = ["DatasetError", "Datasets", "Images", "LabelChanges", "Query", "expected_splits", "too_small"]

@@ -1,0 +1,212 @@
+"""Labels given one by one: each is on disk before the next image is shown, and many together become one version.
+
+::
+
+    HOME/annotations/NAME/journal.jsonl     what was given since the last version, one line for each label
+    HOME/annotations/NAME/recording.jsonl   what is becoming a version just now, or was when the power failed
+    HOME/annotations/NAME/classes.json      classes that were named but have no image yet
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from workflows.data.catalog import get_version
+from workflows.data.edits import clean_label, relabel
+from workflows.data.version import DatasetVersion, in_natural_order
+from workflows.errors import FieldguideError, StorageError
+from workflows.store.files import read_json, storage_errors, write_json
+from workflows.store.locks import hold
+from workflows.store.names import counted
+from workflows.store.store import Store
+
+QueueKind = Literal["unlabelled", "review", "doubtful", "finding", "class", "all"]
+
+IDLE_SECONDS = 90.0
+"""Labels become a version this long after the last one, so that nobody's work is forgotten in a journal."""
+MOST_PENDING = 200
+"""Or as soon as there are so many."""
+
+
+class Annotation:
+    """Keeps labels at once, and records them as versions. Safe to use from many sessions (threads) at once."""
+
+    _timers: ClassVar[dict[str, threading.Timer]] = {}
+    _guard: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, store: Store, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._store, self._idle = store, idle_seconds
+
+    # ------------------------------------------------------------------- labels
+
+    def give(self, name: str, image_id: str, label: str | None) -> None:
+        """Keep a label that a person gave (None takes it away); it is on disk when this returns.
+
+        Raises:
+            StorageError: the disk is full or can't be written.
+        """
+        line = json.dumps({"image": image_id, "label": label}) + "\n"
+        path = self._folder(name) / "journal.jsonl"
+        with self._guard, storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as journal:
+                journal.write(line)
+                journal.flush()
+                os.fsync(journal.fileno())
+        self._record_later(name)
+
+    def pending(self, name: str) -> dict[str, str | None]:
+        """Return what was given and is in no version yet: image id -> label, the latest word for each."""
+        folder = self._folder(name)
+        with self._guard:
+            lines = [*_lines(folder / "recording.jsonl"), *_lines(folder / "journal.jsonl")]
+        return {str(line["image"]): line["label"] for line in lines}
+
+    def record(self, name: str) -> DatasetVersion | None:
+        """Make a version of what is pending; None if there is nothing. Images that were removed meanwhile are left out.
+
+        Raises:
+            DatasetError: there is no such data set.
+            StorageError: the disk is full or can't be written; what was given is kept.
+        """
+        self._forget_timer(name)
+        folder = self._folder(name)
+        if not self.pending(name):
+            return None
+        with hold(self._store.locks_folder / f"annotation-{name}.lock"):
+            with self._guard, storage_errors(folder):
+                _gather(folder / "journal.jsonl", folder / "recording.jsonl")
+            given = {str(line["image"]): line["label"] for line in _lines(folder / "recording.jsonl")}
+            version = get_version(self._store, name)
+            present = set(version.table()["image_id"])
+            known = {image: label for image, label in given.items() if image in present}
+            if known:
+                version = relabel(self._store, name, known, reason=f"labelled {counted(len(known), 'image')} by hand")
+            with storage_errors(folder):
+                (folder / "recording.jsonl").unlink(missing_ok=True)
+        return version
+
+    def discard(self, name: str) -> None:
+        """Forget what is pending."""
+        self._forget_timer(name)
+        folder = self._folder(name)
+        with hold(self._store.locks_folder / f"annotation-{name}.lock"), self._guard, storage_errors(folder):
+            for file in ("journal.jsonl", "recording.jsonl"):
+                (folder / file).unlink(missing_ok=True)
+
+    def _record_later(self, name: str) -> None:
+        wait = 0.0 if len(self.pending(name)) >= MOST_PENDING else self._idle
+        timer = threading.Timer(wait, self._record_quietly, (name,))
+        timer.daemon = True
+        with self._guard:
+            old = self._timers.pop(str(self._folder(name)), None)
+            self._timers[str(self._folder(name))] = timer
+        if old is not None:
+            old.cancel()
+        timer.start()
+
+    def _record_quietly(self, name: str) -> None:
+        try:
+            self.record(name)
+        except FieldguideError:
+            return  # it is still pending, and the page says so when somebody records it
+
+    def _forget_timer(self, name: str) -> None:
+        with self._guard:
+            timer = self._timers.pop(str(self._folder(name)), None)
+        if timer is not None and timer is not threading.current_thread():
+            timer.cancel()
+
+    # ------------------------------------------------------------------ classes
+
+    def classes(self, version: DatasetVersion) -> list[str]:
+        """Return the classes that an image can get: those of the version, and those named beforehand or pending."""
+        pending = {label for label in self.pending(version.name).values() if label is not None}
+        return list(in_natural_order({*version.classes, *self._named(version.name), *pending}))
+
+    def name_classes(self, name: str, classes: Iterable[str]) -> list[str]:
+        """Name classes beforehand, so that images can get them; return those that are new.
+
+        Raises:
+            UsageError: an impossible name.
+            StorageError: the disk is full or can't be written.
+        """
+        cleaned = list(dict.fromkeys(clean_label(each) for each in classes if each.strip()))
+        named = self._named(name)
+        fresh = [each for each in cleaned if each not in named]
+        write_json(self._folder(name) / "classes.json", [*named, *fresh])
+        return fresh
+
+    def unname_class(self, name: str, label: str) -> None:
+        """Take back the naming of a class; images that have it keep it."""
+        write_json(self._folder(name) / "classes.json", [each for each in self._named(name) if each != label])
+
+    def _named(self, name: str) -> list[str]:
+        try:
+            return [str(each) for each in read_json(self._folder(name) / "classes.json")]
+        except (StorageError, TypeError):
+            return []
+
+    def forget(self, name: str) -> None:
+        """Remove everything that is kept for a data set that is deleted."""
+        self.discard(name)
+        (self._folder(name) / "classes.json").unlink(missing_ok=True)
+
+    # -------------------------------------------------------------------- queue
+
+    def least_sure(self, name: str, image_ids: Sequence[str]) -> list[str]:
+        """Return images that the newest finished run of a data set answered, the least sure of first."""
+        from app.client.evaluation import Evaluation
+
+        evaluation, wanted = Evaluation(self._store), set(image_ids)
+        runs = [run for run in self._store.runs.list() if run.dataset == name and run.state == "finished"]
+        for run in runs:  # the newest comes first
+            finals = evaluation.subject(run.run_id).finals
+            if finals:
+                frames = [evaluation.judged(run.run_id, split).frame for split in finals]
+                sure = {
+                    str(image): float(share)
+                    for frame in frames
+                    for image, share in zip(frame["image_id"], frame["confidence"], strict=True)
+                }
+                return sorted(wanted & sure.keys(), key=lambda image: (sure[image], image))
+        return []
+
+    def _folder(self, name: str) -> Path:
+        return self._store.home / "annotations" / name
+
+
+def _lines(path: Path) -> list[dict[str, str | None]]:
+    """Return what a journal holds; a last line that was cut off counts as not written."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict) and {"image", "label"} <= document.keys():
+            found.append(document)
+    return found
+
+
+def _gather(journal: Path, recording: Path) -> None:
+    """Put the journal behind what a recording that was cut off left."""
+    if not journal.exists():
+        return
+    if not recording.exists():
+        journal.replace(recording)
+        return
+    with recording.open("ab") as file:
+        file.write(b"\n" + journal.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    journal.unlink()
