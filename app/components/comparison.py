@@ -25,7 +25,7 @@ def metric_changes(found: Comparison, key: str) -> None:
     table = found.metrics.assign(
         metric=[METRIC_TITLES.get(name, name) for name in found.metrics["metric"]],
         interval=[
-            f"{low:+.4f} to {high:+.4f}" for low, high in zip(found.metrics["low"], found.metrics["high"], strict=True)
+            f"{low:+.3f} to {high:+.3f}" for low, high in zip(found.metrics["low"], found.metrics["high"], strict=True)
         ],
         verdict=[{"b": "better", "a": "worse"}.get(side, LUCK) for side in found.metrics["better"]],
     )
@@ -38,9 +38,9 @@ def metric_changes(found: Comparison, key: str) -> None:
         column_order=["metric", "a", "b", "difference", "interval"],
         column_config={
             "metric": "Metric",
-            "a": st.column_config.NumberColumn("First", format="%.4f"),
-            "b": st.column_config.NumberColumn("This one", format="%.4f"),
-            "difference": st.column_config.NumberColumn("Difference", format="%+.4f"),
+            "a": st.column_config.NumberColumn("First", format="%.3f"),
+            "b": st.column_config.NumberColumn("This one", format="%.3f"),
+            "difference": st.column_config.NumberColumn("Difference", format="%+.3f"),
             "interval": "95 % interval",
         },
     )

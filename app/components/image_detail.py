@@ -14,6 +14,7 @@ from app.components.gallery import Tile, gallery
 from app.components.page import guarded, percent, plain
 
 NEAREST = 6
+POLL_SECONDS = 1.5
 
 
 def image_detail(subject: Subject, moment: Moment, row: pd.Series, classes: Sequence[str]) -> None:
@@ -94,11 +95,10 @@ def _nearest(subject: Subject, image_id: str) -> None:
         return
     with guarded():
         evaluation = client().evaluation
-        answer = client().inference.nearest_stored(subject.run_id, evaluation.sha256(subject.run_id, image_id), NEAREST)
+        sha256 = evaluation.sha256(subject.run_id, image_id)
+        answer = client().inference.nearest_stored(subject.run_id, sha256, NEAREST)
         if answer.state != "ready":
-            st.caption(
-                f"Looking through the training images: {answer.done:,} of {answer.total:,}. Come back in a moment."
-            )
+            st.fragment(_wait_for_nearest, run_every=POLL_SECONDS)(subject.run_id, sha256)
             return
         thumbs = evaluation.thumbnails(subject.run_id, [image.image_id for image in answer.images])
         tiles = [
@@ -106,3 +106,14 @@ def _nearest(subject: Subject, image_id: str) -> None:
             for image in answer.images
         ]
         gallery(tiles, key="nearest-gallery", columns=3, select="none")
+
+
+def _wait_for_nearest(run_id: str, sha256: str) -> None:
+    """Show how far the server has looked through the training images; draw the page anew when it has."""
+    with guarded():
+        answer = client().inference.nearest_stored(run_id, sha256, NEAREST)
+        if answer.state == "ready":
+            st.rerun()
+        st.progress(
+            answer.done / max(answer.total, 1), f"Looking through {answer.total:,} training images, this once …"
+        )
