@@ -88,7 +88,9 @@ def _named(store: Store, source: str) -> dict[str, Any]:
     if path.exists():
         return {"source": str(path.resolve())}
     if written_as_path:
-        raise SourceError(f"There is no folder or archive {path}.", "Name a folder with one sub-folder of photos for each class.")
+        raise SourceError(
+            f"There is no folder or archive {path}.", "Name a folder with one sub-folder of photos for each class."
+        )
     known = ", ".join(dataset.name for dataset in store.datasets.list()[:8]) or "none yet"
     raise DatasetError(f"{source!r} is neither a data set nor a folder or archive.", f"Data sets: {known}.")
 

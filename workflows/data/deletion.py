@@ -206,9 +206,10 @@ def _remove_files(store: Store, folder: Path, kept: Collection[str]) -> None:
     held = _readable(path.parent for path in sorted(folder.glob(f"*/{IMAGES_FILE}")))
     gone = held[~held["sha256"].isin(list(kept))]
     _forget_pixels(store.cache_folder / "pixels", set(gone["image_id"]))
+    thumbnails = list(store.cache_folder.glob("thumbnails/*"))
     for sha256 in set(gone["sha256"]):
-        for picture in store.cache_folder.glob(f"thumbnails/*/{sha256[:2]}/{sha256}.*"):
-            picture.unlink(missing_ok=True)
+        for sides in thumbnails:
+            (sides / sha256[:2] / f"{sha256}.jpg").unlink(missing_ok=True)
         store.blobs.remove(sha256)
     with storage_errors(folder, "remove"):
         if not store.datasets.versions(name):  # unless there is a new one of this name
