@@ -206,3 +206,59 @@ def test_classes_tied_together_by_too_few_groups() -> None:
 def test_impossible_ratios(ratios: tuple[float, ...]) -> None:
     with pytest.raises(UsageError, match="not possible"):
         check_ratios(ratios)
+
+
+@settings(deadline=None, max_examples=50)
+@given(frame=bound_images(), first=st.integers(0, 100), order=st.randoms(use_true_random=False))
+def test_near_duplicates_bind_without_breaking_a_promise(frame: pd.DataFrame, first: int, order: Any) -> None:
+    """A third of the contents are alike in tens; old images stay, bound ones stay together, the order does not matter."""
+    numbers = frame["sha256"].str.removeprefix("content ").astype(int)
+    frame = frame.assign(near=[f"near {number // 10}" if number % 10 < 3 else None for number in numbers])
+    before = assigned(frame.iloc[:first]) if first else []
+    frame = frame.assign(split=pd.Series([*before, *[None] * (len(frame) - len(before))], dtype=object))
+    after = assigned(frame)
+    assert after[: len(before)] == before
+    placed = [row for row, split in enumerate(after) if split is not None]
+    assert_bound_stay_together(frame.iloc[placed], [after[row] for row in placed])
+    rows = list(range(len(frame)))
+    order.shuffle(rows)
+    assert assign_splits(frame.iloc[rows]) == [after[row] for row in rows]
+
+
+def near_images(sizes: list[int], single: int) -> pd.DataFrame:
+    """One class: groups of near duplicates of these sizes, and single images."""
+    rows = [(f"{group}-{number}", f"near {group}") for group, size in enumerate(sizes) for number in range(size)]
+    rows += [(f"single {number}", None) for number in range(single)]
+    return images([(content, "a", None) for content, _ in rows]).assign(near=[name for _, name in rows])
+
+
+def test_near_duplicates_are_on_one_side() -> None:
+    frame = near_images([2, 2, 3, 5, 2, 4], 40)
+    splits = frame.assign(split=assign_splits(frame))
+    assert (splits.groupby("near")["split"].nunique() == 1).all()
+    assert Counter(splits["split"]) == quotas(len(frame), check_ratios((0.7, 0.15, 0.15)))
+
+
+def test_new_near_duplicates_follow_old_images() -> None:
+    frame = near_images([3, 3], 30)
+    frame.loc[[0, 3], "split"] = ["test", "val"]
+    splits = assign_splits(frame)
+    assert splits[:6] == ["test"] * 3 + ["val"] * 3
+
+
+def test_a_giant_group_does_not_swallow_a_class() -> None:
+    frame = near_images([50], 50)
+    assert Counter(assign_splits(frame)) == Counter(assign_splits(frame.drop(columns="near")))
+
+
+def test_near_duplicates_on_two_sides_bind_nothing() -> None:
+    frame = near_images([4], 30)
+    frame.loc[[0, 1], "split"] = ["train", "val"]
+    splits = assign_splits(frame)
+    assert splits[:2] == ["train", "val"] and None not in splits
+
+
+def test_no_set_is_refused_for_likeness() -> None:
+    for size in (3, 4, 6, 9):
+        assert set(assign_splits(near_images([size], 0))) == set(SPLITS)
+        assert set(assign_splits(near_images([size - 1], 1))) == set(SPLITS)

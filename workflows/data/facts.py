@@ -85,7 +85,8 @@ def _measured(contents: Sequence[str], blobs: Blobs, progress: Progress) -> dict
             return measure_file(blobs.path(sha256))
         except ImageError as error:
             raise StorageError(
-                f"A stored image can't be read: {error.message}.", "Find all damaged files: fieldguide doctor --verify"
+                f"The stored image {sha256} can't be read: {error.message}.",
+                "Find all damaged files: fieldguide doctor --verify",
             ) from error
 
     found: dict[str, Measures] = {}
