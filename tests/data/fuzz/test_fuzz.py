@@ -14,7 +14,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +113,12 @@ def check(outcome: dict[str, Any]) -> None:
     assert not [entry for entry in outcome["entries"] if "object at 0x" in entry["reason"]], outcome["name"]
 
 
-def image_sources(sandbox: Sandbox, seed: int, count: int) -> Iterator[tuple[Case, list[str]]]:
-    """Folders of sound images with ten damaged ones each, and the names of these."""
+Trial = tuple[Case, Callable[[dict[str, Any]], None]]
+"""A source, and what must be true of its outcome beyond :func:`check`."""
+
+
+def images(sandbox: Sandbox, seed: int, count: int) -> Iterator[Trial]:
+    """Folders of sound images with ten damaged ones each."""
     series = list(damaged_images(seed, count))
     for start in range(0, count, PER_SOURCE):
         source = sandbox.sources / f"images {start:04d}"
@@ -121,57 +127,54 @@ def image_sources(sandbox: Sandbox, seed: int, count: int) -> Iterator[tuple[Cas
         batch = series[start : start + PER_SOURCE]
         for name, content in batch:
             (source / "cat" / name).write_bytes(content)
-        yield {"name": source.name, "source": str(source), "labels": None}, [f"cat/{name}" for name, _ in batch]
+        damaged = {f"cat/{name}" for name, _ in batch}
+        yield {"name": source.name, "source": str(source), "labels": None}, partial(_check_images, damaged)
 
 
-def try_images(sandbox: Sandbox, seed: int, count: int) -> None:
-    named = list(image_sources(sandbox, seed, count))
-    for outcome, (_, damaged) in zip(sandbox.run([case for case, _ in named]), named, strict=True):
-        check(outcome)
-        assert "refused" not in outcome, outcome
-        assert outcome["total"] == SOUND + 5 + len(damaged), outcome["name"]
-        assert set(damaged) <= {entry["path"] for entry in outcome["entries"]}
-        sound = [entry for entry in outcome["entries"] if "sound" in entry["path"]]
-        assert all(entry["outcome"] == "accepted" for entry in sound)
+def _check_images(damaged: set[str], outcome: dict[str, Any]) -> None:
+    assert "refused" not in outcome, outcome
+    assert outcome["total"] == SOUND + 5 + len(damaged), outcome["name"]
+    assert damaged <= {entry["path"] for entry in outcome["entries"]}
+    assert all(entry["outcome"] == "accepted" for entry in outcome["entries"] if "sound" in entry["path"])
 
 
-def try_archives(sandbox: Sandbox, seed: int, count: int) -> None:
+def archives(sandbox: Sandbox, seed: int, count: int) -> Iterator[Trial]:
+    """Archives by themselves."""
     files = {path.relative_to(sandbox.sound).as_posix(): path.read_bytes() for path in sandbox.sound.rglob("*.png")}
-    cases: list[Case] = []
     for name, content in hostile_archives(seed, count, files):
         path = sandbox.sources / name
         path.write_bytes(content)
-        cases.append({"name": name, "source": str(path), "labels": None})
-    for outcome in sandbox.run(cases):
-        check(outcome)
+        yield {"name": name, "source": str(path), "labels": None}, lambda _outcome: None
 
 
-def try_tables(sandbox: Sandbox, seed: int, csvs: int, others: int) -> None:
+def tables(sandbox: Sandbox, seed: int, csvs: int, others: int) -> Iterator[Trial]:
+    """One folder of photos with many label files."""
     photos = sandbox.sources / "photos"
     write_sound(photos, 24)
     files = sorted(path.name for path in photos.iterdir())
-    tables = [(f"{name}.csv", content) for name, content in label_files(seed, csvs, files)]
-    cases: list[Case] = []
-    for name, content in [*tables, *exports(seed, others, files)]:
+    series = [(f"{name}.csv", content) for name, content in label_files(seed, csvs, files)]
+    for name, content in [*series, *exports(seed, others, files)]:
         path = sandbox.sources / name
         path.write_bytes(content)
-        cases.append({"name": name, "source": str(photos), "labels": str(path)})
-    for outcome in sandbox.run(cases):
+        yield {"name": name, "source": str(photos), "labels": str(path)}, partial(_check_tables, set(files))
+
+
+def _check_tables(files: set[str], outcome: dict[str, Any]) -> None:
+    assert "refused" in outcome or files <= {entry["path"] for entry in outcome["entries"]}, outcome["name"]
+
+
+def try_all(sandbox: Sandbox, trials: Iterable[Trial]) -> None:
+    todo = list(trials)
+    for outcome, (_, check_more) in zip(sandbox.run([case for case, _ in todo]), todo, strict=True):
         check(outcome)
-        if "refused" not in outcome:
-            assert set(files) <= {entry["path"] for entry in outcome["entries"]}, outcome["name"]
+        check_more(outcome)
 
 
-def test_damaged_images_some(sandbox: Sandbox) -> None:
-    try_images(sandbox, SEED, 60)
-
-
-def test_hostile_archives_some(sandbox: Sandbox) -> None:
-    try_archives(sandbox, SEED, 30)
-
-
-def test_odd_label_files_some(sandbox: Sandbox) -> None:
-    try_tables(sandbox, SEED, 30, 20)
+def test_some_of_each_kind(sandbox: Sandbox) -> None:
+    try_all(
+        sandbox,
+        chain(images(sandbox, SEED, 60), archives(sandbox, SEED, 30), tables(sandbox, SEED, csvs=30, others=20)),
+    )
 
 
 def test_the_series_are_always_the_same() -> None:
@@ -191,16 +194,18 @@ def _seed() -> int:
 
 
 @pytest.mark.slow
-def test_damaged_images_all(sandbox: Sandbox) -> None:
-    try_images(sandbox, _seed(), 600)
+@pytest.mark.timeout(900)
+def test_600_damaged_images(sandbox: Sandbox) -> None:
+    try_all(sandbox, images(sandbox, _seed(), 600))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_hostile_archives_all(sandbox: Sandbox) -> None:
-    try_archives(sandbox, _seed(), 200)
+def test_200_hostile_archives(sandbox: Sandbox) -> None:
+    try_all(sandbox, archives(sandbox, _seed(), 200))
 
 
 @pytest.mark.slow
-def test_odd_label_files_all(sandbox: Sandbox) -> None:
-    try_tables(sandbox, _seed(), 200, 150)
+@pytest.mark.timeout(900)
+def test_200_tables_and_150_exports(sandbox: Sandbox) -> None:
+    try_all(sandbox, tables(sandbox, _seed(), csvs=200, others=150))
