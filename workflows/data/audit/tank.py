@@ -262,7 +262,7 @@ def _finding(outcome: TankTest, family: Family, severity: Severity | None, image
         severity=severity or "info",
         title=f"{_capital(fact.words)} gives {given_away}" if severity else mild,
         explanation=_figures(outcome, family, fact),
-        advice=_advice(severity, fact.words, guess.label),
+        advice=_advice(severity, fact.words, guess.label, outcome.drawings),
         image_ids=tuple(concerned) if severity else (),
         score=round(guess.low, 4),
         threshold=_ERROR[family] if severity == "error" else _WARNING[family],
@@ -289,7 +289,12 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _advice(severity: Severity | None, words: str, label: str) -> str:
+def _advice(severity: Severity | None, words: str, label: str, drawings: bool) -> str:
+    if severity is None and drawings:
+        return (
+            "Nothing to do: on an even ground, brightness and contrast are the amount of ink, which belongs to what the "
+            "pictures show. A model that learns from them must be well above this figure."
+        )
     if severity is None:
         return (
             "Nothing to do: real photos differ this much. A model that learns from them must be well above this figure."
