@@ -18,8 +18,8 @@ from workflows.store.names import counted
 
 TINY_SIDE = 32
 """Pixels of the shorter side. The classic sets of small pictures (CIFAR) have exactly 32, and can be learnt."""
-BLANK_CONTRAST = 0.02
-"""5 of 255 grey values. Flowers have 0.069 and more."""
+BLANK_CONTRAST = 0.01
+"""2.5 of 255 grey values. Flowers have 0.069 and more, and 0.01-0.03 when darkened to a twelfth: dark, but not blank."""
 DARK_HIGHLIGHTS = 0.25
 """The 99th percentile of the greys. Flowers have 0.29 and more; photos darkened to a quarter 0.14-0.26."""
 BRIGHT_SHADOWS = 0.90
