@@ -1,4 +1,4 @@
-"""Where flows run: against the server that `PREFECT_API_URL` names, else against one for this command alone.
+"""Where flows run: against the server that `PREFECT_API_URL` names, else the studio's if it is up, else one of their own.
 
 Our run record is the truth; Prefect dispatches, retries, caches and shows. So its server may come and go: what a
 run has reached is always in the store.
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from select import select
 from urllib.error import URLError
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 import workflows.environment as environment
+from flows.studio_file import read_studio
 from workflows.errors import FieldguideError
 from workflows.store.locks import FileLock
 
@@ -175,7 +177,7 @@ def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
     """
     _quiet_console()
     _reach_loopback_directly()
-    server = None if server_is_configured() else EmbeddedServer()
+    server = None if server_is_configured() else _studio_server() or EmbeddedServer()
     try:
         if meanwhile is not None:
             meanwhile()
@@ -192,8 +194,29 @@ def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
             server.stop()
 
 
+@dataclass(frozen=True)
+class _StudioServer:
+    """The server of a studio that is up in our home: nobody needs a second one on the same database."""
+
+    url: str
+    auth: str
+
+    def wait(self) -> str:
+        return self.url
+
+    def stop(self) -> None:
+        """Leave it running: it is the studio's."""
+
+
+def _studio_server() -> _StudioServer | None:
+    studio = read_studio(environment.home())
+    if studio is None or not studio.prefect_auth or not answers(studio.prefect_url):
+        return None
+    return _StudioServer(studio.prefect_url, studio.prefect_auth)
+
+
 @contextmanager
-def _client_of(server: EmbeddedServer) -> Iterator[None]:
+def _client_of(server: EmbeddedServer | _StudioServer) -> Iterator[None]:
     """Point Prefect's clients at `server`; before the block ends, send what they still hold back."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
