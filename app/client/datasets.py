@@ -15,17 +15,20 @@ from app.client.evaluation import Kept, csv_of
 from app.client.images import Images, Query
 from workflows.data import deletion, edits
 from workflows.data import history as histories
-from workflows.data.audit.findings import AuditReport
+from workflows.data.audit.findings import AuditReport, Finding
 from workflows.data.audit.repairs import RepairPlan, carry_out, plan_repair
 from workflows.data.audit.run import AUDIT_FILE, kept_audit
 from workflows.data.catalog import get_version, labels_of, list_datasets, list_versions
+from workflows.data.history import ImageChange, VersionChange
+from workflows.data.importing import check_name
 from workflows.data.label_files import read_labels
 from workflows.data.quarantine import Quarantined, quarantined
 from workflows.data.reports import ImportReport, load_report
 from workflows.data.splits import check_ratios, quotas
 from workflows.data.thumbnails import thumbnail, thumbnails
 from workflows.data.version import SPLITS, DatasetVersion, Split, natural_key
-from workflows.errors import DatasetError, StorageError
+from workflows.errors import StorageError
+from workflows.store.names import slug
 from workflows.store.store import Store
 
 KEPT_VERSIONS = 4
@@ -66,6 +69,10 @@ class Datasets:
     def names(self) -> list[str]:
         """Return the names of all data sets."""
         return [version.name for version in list_datasets(self._store)]
+
+    def check_name(self, name: str) -> None:
+        """Check that a data set may be called so. Raises UsageError."""
+        check_name(name)
 
     def version(self, name: str, number: int | None = None) -> DatasetVersion:
         """Return a version, by default the newest. Raises DatasetError."""
@@ -265,6 +272,11 @@ class Datasets:
         return LabelChanges(labels, rows, len(wanted) - len(changing), tuple(unknown), tuple(new))
 
 
+def suggest_name(text: str) -> str:
+    """Return a name for a data set, made from a file's or a folder's."""
+    return slug(text, fallback="photos")
+
+
 def expected_splits(counts: Mapping[str, int], ratios: Sequence[float]) -> pd.DataFrame:
     """Return how many images of each class (rows) a split would put where, about: copies and groups stay together.
 
@@ -284,4 +296,20 @@ def too_small(counts: Mapping[str, int], ratios: Sequence[float]) -> list[str]:
     return [label for label, number in counts.items() if number < needed]
 
 
-__all__ = ["DatasetError", "Datasets", "Images", "LabelChanges", "Query", "expected_splits", "too_small"]
+__all__ = [
+    "SPLITS",
+    "AuditReport",
+    "DatasetVersion",
+    "Datasets",
+    "Finding",
+    "ImageChange",
+    "Images",
+    "LabelChanges",
+    "Query",
+    "RepairPlan",
+    "Split",
+    "VersionChange",
+    "expected_splits",
+    "suggest_name",
+    "too_small",
+]

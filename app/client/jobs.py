@@ -102,6 +102,11 @@ class Jobs:
             found = [job for job in self._jobs.values() if job.dataset == dataset and (not kinds or job.kind in kinds)]
         return found[::-1]
 
+    def of_all(self, *kinds: Kind) -> list[Job]:
+        """Return all jobs of these kinds, the oldest first."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.kind in kinds]
+
     def running(self, *kinds: Kind) -> list[Job]:
         """Return what is under way, the oldest first."""
         with self._lock:

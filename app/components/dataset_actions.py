@@ -1,0 +1,115 @@
+"""What can be done with many photos at once: label, move, remove, review list. Each is one new version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.client.datasets import SPLITS, DatasetVersion
+from app.components.gallery import clear_selection
+from app.components.page import count, guarded, plain
+
+GALLERY = "browse-gallery"
+DONE = "data-done"
+
+
+def action_bar(
+    version: DatasetVersion, rows: pd.DataFrame, page: Sequence[str], chosen: Sequence[str], show: str
+) -> None:
+    """Draw the actions on the chosen photos, or on all that were found.
+
+    Args:
+        rows: all that were found.
+        page: the ids that are on this page.
+        chosen: the ids that are chosen.
+        show: the list that was asked for, e.g. `review`.
+    """
+    with st.container(horizontal=True, vertical_alignment="center"):
+        everything = st.session_state.get("browse-everything", False)
+        number = len(rows) if everything else len(chosen)
+        st.markdown(f"**{count(number)} chosen** of {count(len(rows))}" if number else f"**{count(len(rows))} photos**")
+        if len(chosen) < len(page) and not everything:
+            st.button("Choose this page", key="browse-choose", on_click=choose, args=(list(page),), type="tertiary")
+        if len(rows) > len(page):
+            st.checkbox(f"All {count(len(rows))}", key="browse-everything", help="Also those on the other pages")
+        if chosen and not everything:
+            st.button("Choose none", key="browse-none", on_click=choose, args=([],), type="tertiary")
+        wanted = rows.index.tolist() if everything else list(chosen)
+        if wanted:
+            st.space("stretch")
+            _actions(version, rows.loc[wanted], show)
+
+
+def choose(image_ids: Sequence[str]) -> None:
+    """Let these photos be chosen in the gallery, and no others."""
+    clear_selection(GALLERY)
+    rounds = st.session_state[f"{GALLERY}-round"]
+    st.session_state[f"{GALLERY}-{rounds}"] = {"selected": list(image_ids)}
+    st.session_state["browse-chosen"] = list(image_ids)
+
+
+def _actions(version: DatasetVersion, rows: pd.DataFrame, show: str) -> None:
+    ids, name = rows.index.tolist(), version.name
+    with st.popover("Label", icon=":material/label:"):
+        options = client().annotation.classes(version)
+        label = st.selectbox(
+            "Class",
+            options,
+            index=None,
+            accept_new_options=True,
+            key="bulk-label",
+            placeholder="Choose, or type a new one",
+        )
+        text = f"Label {_photos(ids)}"
+        if st.button(text, key="bulk-label-do", type="primary", disabled=not label) and label:
+            change(lambda: client().datasets.relabel(name, dict.fromkeys(ids, str(label))))
+        if rows["label"].notna().any() and st.button("Take the label away", key="bulk-unlabel", type="tertiary"):
+            change(lambda: client().datasets.relabel(name, dict.fromkeys(ids)))
+    with st.popover("Move", icon=":material/drive_file_move:"):
+        split = st.segmented_control("To the split", SPLITS, key="bulk-split")
+        if st.button(f"Move {_photos(ids)}", key="bulk-move", type="primary", disabled=not split) and split:
+            change(lambda: client().datasets.move(name, ids, split))
+    with st.popover("Review", icon=":material/playlist_add:"):
+        note = st.text_input("Why, if you like", key="bulk-note")
+        if st.button(f"Put {_photos(ids)} on the list", key="bulk-review", type="primary"):
+            with guarded():
+                client().datasets.add_to_review(name, ids, note)
+                _say(f"{_photos(ids)} on the review list.")
+        if show == "review" and st.button("Take them off the list", key="bulk-reviewed"):
+            with guarded():
+                client().datasets.reviewed(name, ids)
+                _say(f"{_photos(ids)} off the review list.")
+    with st.popover("Remove", icon=":material/delete:"):
+        st.markdown(f"{_photos(ids)} will not be in the next version. Older versions keep them: undo brings them back.")
+        if st.button(f"Remove {_photos(ids)}", key="bulk-remove", type="primary"):
+            change(lambda: client().datasets.remove(name, ids))
+
+
+def change(edit: Callable[[], DatasetVersion]) -> None:
+    """Make an edit; show the page with its outcome, and how to take it back."""
+    with guarded():
+        version = edit()
+        clear_selection(GALLERY)
+        for each in ("browse-everything", "browse-chosen"):
+            st.session_state.pop(each, None)
+        st.query_params.pop("image", None)
+        _say(f"Version {version.number}: {version.reason}.")
+
+
+def _say(text: str) -> None:
+    st.session_state[DONE] = text
+    st.rerun()
+
+
+def say_what_was_done() -> None:
+    """Show what the last action did, once."""
+    text = st.session_state.pop(DONE, None)
+    if text:
+        st.toast(plain(text), icon=":material/check:")
+
+
+def _photos(ids: Sequence[str]) -> str:
+    return f"{count(len(ids))} photo{'s' if len(ids) != 1 else ''}"

@@ -1,0 +1,145 @@
+"""The photos of a data set: filtered, in pages, to look at and to change many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.client.datasets import SPLITS, DatasetVersion, Query
+from app.client.images import NO_SPLIT
+from app.components.address import bind
+from app.components.dataset_actions import GALLERY, action_bar, choose
+from app.components.dataset_photo import photo_detail
+from app.components.gallery import Tile, gallery, pager
+
+PER_PAGE = 48
+SHOWS = {"all": "All photos", "unlabelled": "Without a label", "waiting": "Without a split", "review": "Review list"}
+
+
+def browse(version: DatasetVersion) -> None:
+    """Draw filters, one page of photos, and what can be done with those that are chosen."""
+    query, show = _filters(version)
+    rows = client().datasets.find(version, query)
+    if rows.empty:
+        st.info("No photo is like that.", icon=":material/filter_alt_off:")
+        return
+    _page(version, rows, show)
+
+
+def _filters(version: DatasetVersion) -> tuple[Query, str]:
+    """Ask which photos are wanted; the address says it, too."""
+    images = client().datasets.images(version)
+    counts = images.counts["all"]
+    classes = ["", *counts.index]
+    report = client().datasets.audit(version.name)
+    findings = {found.key: found.title for found in report.findings if found.image_ids} if report else {}
+    shows = {**SHOWS, **{key: f"Finding: {title}" for key, title in findings.items()}}
+    one, two, three, four = st.columns([3, 2, 4, 3], vertical_alignment="bottom")
+    label = one.selectbox(
+        "Class",
+        classes,
+        format_func=lambda name: f"{name} ({counts[name]:,})" if name else "All classes",
+        on_change=bind("class", classes, "", "browse-class"),
+        key="browse-class",
+    )
+    splits = ["", *SPLITS, NO_SPLIT]
+    split = two.selectbox(
+        "Split",
+        splits,
+        format_func=lambda name: {"": "All splits", NO_SPLIT: "no split yet"}.get(name, name),
+        on_change=bind("split", splits, "", "browse-split"),
+        key="browse-split",
+    )
+    show = three.selectbox(
+        "Show",
+        list(shows),
+        format_func=lambda key: plain_title(shows[key]),
+        on_change=bind("finding", list(shows), "all", "browse-show"),
+        key="browse-show",
+    )
+    text = four.text_input(
+        "Search", value=st.query_params.get("search", ""), placeholder="part of a name", key="browse-text"
+    )
+    _note_text(text.strip())
+    among = client().datasets.among(version, show)
+    return Query(label=label, split=split, text=text.strip(), among=among), show
+
+
+def plain_title(text: str) -> str:
+    """Return a title on one line; widgets show it as text."""
+    return " ".join(text.split())
+
+
+def _note_text(text: str) -> None:
+    if text:
+        st.query_params["search"] = text
+    else:
+        st.query_params.pop("search", None)
+
+
+@st.fragment
+def _page(version: DatasetVersion, rows: pd.DataFrame, show: str) -> None:
+    """Draw one page; choosing photos draws only this part again."""
+    _open_wanted(rows)
+    part = rows.iloc[pager(len(rows), PER_PAGE, "browse-page")]
+    bar = st.container()
+    notes = client().datasets.reviews(version.name)
+    before = set(st.session_state.get("browse-chosen", ())) & set(part.index)
+    left, right = st.columns([3, 2], gap="medium") if len(before) == 1 else (st.container(), None)
+    with left:
+        chosen = gallery(_tiles(part, notes), key=GALLERY, columns=4 if right is not None else 8, select="many")
+    st.session_state["browse-chosen"] = chosen
+    _note_image(chosen)
+    if (len(chosen) == 1) != (len(before) == 1):
+        st.rerun(scope="fragment")
+    with bar:
+        action_bar(version, rows, part.index.tolist(), chosen, show)
+    if right is not None and len(chosen) == 1:
+        with right, st.container(border=True):
+            photo_detail(version, chosen[0], rows.loc[[chosen[0]]].iloc[0], notes.get(chosen[0]))
+
+
+def _open_wanted(rows: pd.DataFrame) -> None:
+    """Turn to the page with the photo that the address names, once."""
+    wanted = st.query_params.get("image")
+    if wanted is None or st.session_state.get("browse-opened") == wanted:
+        return
+    st.session_state["browse-opened"] = wanted
+    if wanted in rows.index:
+        place = rows.index.get_loc(wanted)
+        st.session_state["browse-page"] = int(place) // PER_PAGE + 1 if isinstance(place, int) else 1
+        choose([wanted])
+
+
+def _note_image(chosen: Sequence[str]) -> None:
+    if len(chosen) == 1:
+        st.query_params["image"] = chosen[0]
+        st.session_state["browse-opened"] = chosen[0]
+    else:
+        st.query_params.pop("image", None)
+
+
+def _tiles(part: pd.DataFrame, notes: dict[str, str]) -> list[Tile]:
+    thumbs = client().datasets.thumbnails(part["sha256"])
+    tiles = []
+    for image, row in part.iterrows():
+        labelled = isinstance(row["label"], str)
+        detail = row["split"] if isinstance(row["split"], str) else "no split" if labelled else ""
+        on_list = str(image) in notes
+        tiles.append(
+            Tile(
+                key=str(image),
+                image=thumbs.get(row["sha256"]),
+                caption=row["label"] if labelled else "no label",
+                detail=" · ".join(filter(None, [detail, "on the review list" if on_list else "", _name(row["path"])])),
+                tone="warn" if on_list else "",
+            )
+        )
+    return tiles
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

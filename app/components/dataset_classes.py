@@ -1,0 +1,185 @@
+"""Classes, labels and splits of a data set as a whole: renamed, merged, read from a CSV, divided anew."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.client.datasets import SPLITS, DatasetVersion, LabelChanges, expected_splits, too_small
+from app.client.images import NO_SPLIT
+from app.components.dataset_actions import change
+from app.components.page import count, guarded, plain
+
+ENCODINGS = ("UTF-8", "UTF-16", "cp1252", "latin-1")
+MAX_MEGABYTES = 64
+SHOWN_CHANGES = 500
+
+
+def classes_panel(version: DatasetVersion) -> None:
+    """Draw everything that concerns many labels at once."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _table(version)
+        with st.container(border=True):
+            _csv(version)
+    with right:
+        with st.container(border=True):
+            _name(version)
+        with st.container(border=True):
+            _rename(version)
+        with st.container(border=True):
+            _merge(version)
+        with st.container(border=True):
+            _resplit(version)
+
+
+def _table(version: DatasetVersion) -> None:
+    images = client().datasets.images(version)
+    counts = images.counts
+    named = [name for name in client().annotation.classes(version) if name not in counts.index]
+    empty = pd.DataFrame(0, index=named, columns=counts.columns)
+    table = pd.concat([counts, empty]) if named else counts
+    st.markdown(
+        f"**{count(len(table))} classes**"
+        + (f", {count(images.unlabelled)} photos without a label" if images.unlabelled else "")
+    )
+    if table.empty:
+        st.caption("There are no classes yet: name some on the right, or read a CSV of labels below.")
+        return
+    columns = [*SPLITS, *([NO_SPLIT] if table[NO_SPLIT].any() else []), "all"]
+    st.dataframe(
+        table[columns].rename_axis("class").reset_index(),
+        hide_index=True,
+        key="classes-table",
+        height=min(420, 38 + 35 * len(table)),
+        column_config={
+            "class": st.column_config.TextColumn("Class", width="medium", pinned=True),
+            NO_SPLIT: st.column_config.NumberColumn("no split yet", format="localized"),
+            **{name: st.column_config.NumberColumn(name, format="localized") for name in (*SPLITS, "all")},
+        },
+    )
+
+
+def _name(version: DatasetVersion) -> None:
+    st.markdown("**New classes**")
+    text = st.text_area(
+        "One on each line",
+        key="classes-new",
+        height=96,
+        placeholder="daisy\ndandelion\nrose",
+        help="They can be given to photos on the page Annotate, or to many at once under Photos.",
+    )
+    if st.button("Name them", key="classes-name", disabled=not text.strip()):
+        with guarded():
+            fresh = client().annotation.name_classes(version.name, text.splitlines())
+            st.session_state["data-done"] = f"{count(len(fresh))} new classes can be given now."
+            st.rerun()
+
+
+def _rename(version: DatasetVersion) -> None:
+    st.markdown("**Rename a class**")
+    one, two = st.columns(2, vertical_alignment="bottom")
+    old = one.selectbox("Class", version.classes, index=None, key="rename-old", placeholder="Choose")
+    new = two.text_input("New name", key="rename-new").strip()
+    if st.button("Rename", key="rename-do", disabled=not old or not new or old == new):
+        change(lambda: client().datasets.rename_class(version.name, str(old), new))
+
+
+def _merge(version: DatasetVersion) -> None:
+    st.markdown("**Merge classes**")
+    olds = st.multiselect("Classes that become one", version.classes, key="merge-olds", placeholder="Choose")
+    into = st.selectbox(
+        "They become",
+        [*olds, *(name for name in version.classes if name not in olds)],
+        index=0 if olds else None,
+        accept_new_options=True,
+        key="merge-into",
+        placeholder="One of them, or a new name",
+    )
+    counts = client().datasets.images(version).counts["all"]
+    number = int(sum(counts[name] for name in olds if name != into))
+    text = f"Merge: {count(number)} photos change their class" if number else "Merge"
+    if st.button(text, key="merge-do", disabled=not number or not into):
+        change(lambda: client().datasets.merge_classes(version.name, olds, str(into)))
+
+
+def _resplit(version: DatasetVersion) -> None:
+    st.markdown(
+        "**Divide anew**",
+        help="All labelled photos are put into train, val and test again. Copies and groups stay together.",
+    )
+    ratios = version.ratios() or (0.7, 0.15, 0.15)
+    values = [
+        column.number_input(split, 0, 100, round(100 * share / sum(ratios)), 5, key=f"resplit-{split}")
+        for column, split, share in zip(st.columns(3), SPLITS, ratios, strict=True)
+    ]
+    with guarded():
+        counts = {str(name): int(number) for name, number in client().datasets.images(version).counts["all"].items()}
+        expected = expected_splits(counts, values)
+        small = too_small(counts, values)
+        sums = ", ".join(f"{count(int(expected[split].sum()))} {split}" for split in SPLITS)
+        st.caption(f"About {sums}." if counts else "No photo has a label yet.")
+        if small:
+            st.caption(f":material/warning: Too few photos: {', '.join(map(plain, small[:5]))}.")
+        if version.given_split:
+            st.caption(":material/info: The split that came with the photos would be given up.")
+        with st.expander("For each class"):
+            st.dataframe(expected.rename_axis("class").reset_index(), hide_index=True, key="resplit-table", height=240)
+        if st.button("Divide anew", key="resplit-do", disabled=not counts or bool(small)):
+            change(lambda: client().datasets.resplit(version.name, values))
+
+
+def _csv(version: DatasetVersion) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown("**Labels as CSV**")
+        st.download_button(
+            "Download filename,label,split",
+            lambda: client().datasets.labels_csv(version),
+            f"{version.name}-v{version.number}-labels.csv",
+            "text/csv",
+            key="labels-csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    place = st.session_state.get("labels-round", 0)
+    file = st.file_uploader(
+        "Read labels from a CSV with the columns filename and label",
+        type=["csv", "tsv"],
+        max_upload_size=MAX_MEGABYTES,
+        key=f"labels-file-{place}",
+    )
+    if file is None:
+        return
+    encoding = st.selectbox("Encoding", ENCODINGS, key="labels-encoding", width=220)
+    with guarded():
+        changes = client().datasets.label_changes(
+            version, file.getvalue(), None if encoding == ENCODINGS[0] else encoding
+        )
+        _preview(changes)
+        text = f"Apply {count(len(changes.labels))} change{'s' if len(changes.labels) != 1 else ''}"
+        if st.button(text, key="labels-apply", type="primary", disabled=not changes.labels):
+            st.session_state["labels-round"] = place + 1
+            change(lambda: client().datasets.relabel(version.name, changes.labels, reason=f"labels from {file.name}"))
+
+
+def _preview(changes: LabelChanges) -> None:
+    """Show what a label file would change."""
+    parts = [f"{count(len(changes.labels))} photos get another label", f"{count(changes.same)} have theirs already"]
+    if changes.unknown:
+        parts.append(f"{count(len(changes.unknown))} names in the file are no photo here")
+    st.caption(" · ".join(parts))
+    if changes.new_classes:
+        shown = ", ".join(map(plain, changes.new_classes[:10])) + (" …" if len(changes.new_classes) > 10 else "")
+        st.caption(f":material/info: New classes: {shown}")
+    if changes.unknown:
+        st.caption(f":material/warning: No photo is called {plain(', '.join(changes.unknown[:3]))}.")
+    if changes.labels:
+        rows = changes.rows.head(SHOWN_CHANGES)
+        st.dataframe(
+            rows,
+            hide_index=True,
+            key="labels-preview",
+            height=min(280, 38 + 35 * len(rows)),
+            column_config={"filename": "File", "before": "Label now", "after": "Label then"},
+        )

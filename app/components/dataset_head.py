@@ -1,0 +1,82 @@
+"""The head of the Data page: which data set, and its facts in a line."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.client import client
+from app.client.datasets import DatasetVersion
+from app.components.dataset_actions import change
+from app.components.page import ago, count, go, guarded, plain
+
+NEW = "＋ New data set …"
+
+
+def pick() -> str:
+    """Let a data set be chosen, or a new one be begun; bound to `?dataset=` (`?new=` for a new one)."""
+    known = client().datasets.names()
+    coming = [job.dataset for job in client().jobs.of_all("import") if job.dataset not in known]
+    options = [*known, *dict.fromkeys(coming), NEW]
+    wanted = st.query_params.get("dataset")
+    if wanted is not None and wanted not in options:
+        st.warning(plain(f"There is no data set {wanted!r} to show here."))
+    if st.query_params.get("new"):
+        wanted = NEW
+    if wanted not in options:
+        wanted = st.session_state.get("last-dataset")
+    st.session_state["data-dataset"] = wanted if wanted in options else options[0]
+    if len(options) == 1:
+        return NEW
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = str(st.selectbox("Data set", options, key="data-dataset", on_change=_note, width=420))
+        if chosen != NEW:
+            st.button("New data set", key="data-new", icon=":material/add:", on_click=_begin)
+            st.space("stretch")
+            if chosen in known and st.button("Annotate", key="data-annotate", icon=":material/label:"):
+                go("annotate", dataset=chosen)
+            if chosen in known and st.button("Train", key="data-train", icon=":material/play_arrow:", type="primary"):
+                go("workflow", dataset=chosen)
+    if chosen != NEW:
+        st.query_params["dataset"] = st.session_state["last-dataset"] = chosen
+    return chosen
+
+
+def _note() -> None:
+    """Another data set was chosen: what the address says of the one before no longer holds."""
+    chosen = st.session_state["data-dataset"]
+    for each in ("new", "class", "split", "finding", "image", "search"):
+        st.query_params.pop(each, None)
+    for each in ("browse-text", "browse-page", "browse-everything", "browse-chosen", "delete-show", "delete-name"):
+        st.session_state.pop(each, None)
+    if chosen == NEW:
+        _begin()
+    else:
+        st.query_params["dataset"] = chosen
+
+
+def _begin() -> None:
+    st.query_params.clear()
+    st.query_params["new"] = "1"
+
+
+def facts(version: DatasetVersion) -> None:
+    """Say what a data set holds, and what of it waits."""
+    images = client().datasets.images(version)
+    splits = images.counts.sum()
+    parts = [f"{count(version.images)} photos", f"{count(len(version.classes))} classes"]
+    parts.append(", ".join(f"{count(int(splits[split]))} {split}" for split in ("train", "val", "test")))
+    if images.unlabelled:
+        parts.append(f"{count(images.unlabelled)} without a label")
+    parts.append(f"version {version.number}, {ago(version.created_at)} by {plain(version.author or 'somebody')}")
+    st.caption(" · ".join(parts))
+    pending = client().annotation.pending(version.name)
+    if not pending:
+        return
+    number = f"{count(len(pending))} label{'s' if len(pending) != 1 else ''}"
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":material/edit_note: {number} given on the page Annotate wait to become a version.", width="stretch"
+        )
+        if st.button("Record them now", key="data-record", type="primary"):
+            with guarded():
+                change(lambda: client().annotation.record(version.name) or version)

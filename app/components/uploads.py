@@ -1,0 +1,96 @@
+"""A place to drop photos, folders and archives on; they go to disk as they come, whatever their number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.client import client
+from app.client.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, Batch
+from app.components.page import count, plain
+
+PATH = "fieldguide/upload"
+_HERE = Path(__file__).parent
+_HTML = """
+<div class="zone" role="group">
+  <div class="title"></div>
+  <div class="hint"></div>
+  <div class="bar"><div class="fill"></div></div>
+  <div class="note" role="status"></div>
+  <div class="buttons">
+    <button type="button" class="files">Choose files</button>
+    <button type="button" class="folder">Choose a folder</button>
+    <button type="button" class="stop">Stop</button>
+  </div>
+  <input type="file" class="pick-files" multiple>
+  <input type="file" class="pick-folder" webkitdirectory>
+</div>
+"""
+_component = st.components.v2.component(
+    "fieldguide.uploads",
+    html=_HTML,
+    css=(_HERE / "uploads.css").read_text(encoding="utf-8"),
+    js=(_HERE / "uploads.js").read_text(encoding="utf-8"),
+)
+
+
+def drop_zone(*, key: str, title: str, hint: str) -> Batch | None:
+    """Let files be dropped; return the batch once it is there.
+
+    What was returned stays the answer until :func:`forget_drop`; files that could not be taken in are named.
+
+    Args:
+        key: tells several zones apart.
+        title: what may be dropped.
+        hint: a line below.
+    """
+    batch = _batch(key)
+    widget = f"{key}-{batch.ticket[:8]}"
+    data = {
+        "title": title,
+        "hint": hint,
+        "path": f"/{PATH}",
+        "ticket": batch.ticket,
+        "maxFile": MAX_FILE_BYTES,
+        "maxTotal": MAX_TOTAL_BYTES,
+        "maxFiles": MAX_FILES,
+    }
+    result = _component(key=widget, data=data, default={"done": None}, on_done_change=_nothing)
+    done: dict[str, Any] = result.get("done") or {}
+    if done.get("ticket") != batch.ticket:
+        return None
+    if done.get("stopped"):
+        forget_drop(key)
+        return None
+    if done.get("failedCount"):
+        first, why = done["failed"][0]
+        st.warning(plain(f"{count(int(done['failedCount']))} files did not come, e.g. {first}: {why}"))
+    return batch
+
+
+def forget_drop(key: str) -> None:
+    """Begin anew: what was dropped before is removed from the disk, unless somebody took it over."""
+    ticket = st.session_state.pop(f"{key}-ticket", None)
+    batch = client().uploads.find(ticket) if ticket else None
+    if batch is not None:
+        client().uploads.discard(batch)
+
+
+def hand_over(key: str) -> None:
+    """Begin anew, and leave what was dropped to whoever works with it."""
+    st.session_state.pop(f"{key}-ticket", None)
+
+
+def _batch(key: str) -> Batch:
+    ticket = st.session_state.get(f"{key}-ticket")
+    batch = client().uploads.find(ticket) if ticket else None
+    if batch is None:
+        batch = client().uploads.open()
+        st.session_state[f"{key}-ticket"] = batch.ticket
+    return batch
+
+
+def _nothing() -> None:
+    """A state of a component needs a callback to exist."""
