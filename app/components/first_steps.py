@@ -25,7 +25,7 @@ STEPS = (
     (
         "play_arrow",
         "3 · Train",
-        "Take the recommended workflow; every choice comes with its reason.",
+        "The recommended workflow gives a reason for every choice.",
         "workflow",
         "Set up",
     ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.client.runs import RunBrief
 
 SHOWN_WAITING = 5
-SHOWN_TROUBLES = 4
+SHOWN_TROUBLES = 3
 RECENT = timedelta(days=7)
 DIED_RECENTLY = timedelta(minutes=15)
 TROUBLED = ("failed", "interrupted")

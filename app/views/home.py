@@ -46,7 +46,7 @@ def _runs() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Latest runs", anchor=False)
         if total > len(runs):
-            st.caption(f"{len(runs)} of {total:,}")
+            st.caption(f"{len(runs)} of {total:,}", width="content")
     if runs:
         run_table(runs, key="latest-runs")
         return
