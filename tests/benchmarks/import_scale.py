@@ -97,8 +97,9 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{platform.platform()}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
     print(
-        "| images | KB each | import, images/s | MB at most | audit, images/s | MB at most |\n|---|---|---|---|---|---|"
+        "| images | KB each | import, images/s | CPU ms each | MB at most | audit, images/s | CPU ms each | MB at most |"
     )
+    print("|---|---|---|---|---|---|---|---|")
     for images in arguments.images:
         source = arguments.folder / str(images)
         size = make_photos(source, images)
