@@ -119,10 +119,15 @@ class Runner:
     def _start(self, order: Order) -> None:
         log = self.store.run_folder(order.run_id) / "training.log"
         command = [sys.executable, "-P", "-m", "flows.runner_job", order.run_id, "--studio", str(self.studio)]
-        with log.open("ab") as output:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+        try:
+            with log.open("ab") as output:
+                child = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+        except OSError as error:  # its folder is gone, the disk is full, too many processes: the others go on
+            self.queue.drop(order.run_id)
+            self.store.runs.update(order.run_id, state="failed", error=f"The training can't be started: {error}.")
+            return
         self._children[order.run_id] = child
         mark = Mark.of(child.pid)
         self.queue.change(order, process=str(mark or Mark(child.pid, time.time())), waiting="")

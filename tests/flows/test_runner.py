@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,6 +138,17 @@ def test_one_trains_another_waits_and_both_can_be_cancelled(
         client.studio.cancel(run_id)
         eventually(partial(has_state, client, run_id, "cancelled"))
     eventually(lambda: Queue(client.store).orders() == [])
+
+
+def test_a_run_that_can_not_be_started_does_not_stop_the_others(
+    client: Client, runner: subprocess.Popen[bytes], tiny_source: Path
+) -> None:
+    broken = create_run(client.store, TrainRequest(source=str(tiny_source), device="cpu")).run_id
+    shutil.rmtree(client.store.run_folder(broken))
+    Queue(client.store).put(broken)
+    eventually(partial(has_state, client, broken, "failed"))
+    assert "can't be started" in (client.store.runs.get(broken).error or "")
+    assert runner.poll() is None
 
 
 @pytest.mark.slow
