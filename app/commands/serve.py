@@ -29,10 +29,9 @@ def serve(
 ) -> None:
     """Answer HTTP requests with a run's classifier until Ctrl-C: predictions, explanations, similar images."""
     out = Output(as_json)
+    from workflows.serving.door import is_loopback, open_socket, read_token
     from workflows.serving.limits import Settings
-    from workflows.serving.server import is_loopback, open_socket, read_token
-    from workflows.serving.server import serve as serve_models
-    from workflows.serving.shelf import run_resolver
+    from workflows.serving.naming import run_resolver
     from workflows.store.store import Store
 
     loopback = is_loopback(host)
@@ -45,7 +44,7 @@ def serve(
         )
     store = Store()
     run_id = run_resolver(store)(run)
-    _check_model(store.run_folder(run_id))
+    listener = open_socket(host, port)
     # beyond loopback the server goes by names that only the network knows; there the token keeps strangers out
     hosts = Settings.hosts if loopback else ()
     settings = Settings(run=run_id, pinned=True, token=token, hosts=hosts, device=device)
@@ -57,13 +56,11 @@ def serve(
             f"Serving {run_id} at {address}.{needs} How to ask: {address}/docs. Ctrl-C ends it.",
         )
 
-    serve_models(store, settings, open_socket(host, port), ready)
+    from workflows.inference.model import load_card  # from here on PyTorch
+    from workflows.serving.server import serve as serve_models
 
-
-def _check_model(folder: Path) -> None:
-    from workflows.inference.model import load_card
-
-    load_card(folder / "model")
+    load_card(store.run_folder(run_id) / "model")
+    serve_models(store, settings, listener, ready)
 
 
 def register(app: typer.Typer) -> None:

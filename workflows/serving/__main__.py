@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from workflows.errors import FieldguideError
+from workflows.serving.door import open_socket, read_token
 from workflows.serving.limits import Settings
-from workflows.serving.server import open_socket, read_token, serve
+from workflows.serving.server import serve
 from workflows.store.store import Store
 
 

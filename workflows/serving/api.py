@@ -44,8 +44,8 @@ from workflows.serving.describing import describe
 from workflows.serving.explaining import DEFAULT_METHODS, Wanted
 from workflows.serving.guard import Guard
 from workflows.serving.limits import Settings
+from workflows.serving.naming import Resolve
 from workflows.serving.service import Photo, Service
-from workflows.serving.shelf import Resolve
 from workflows.store.store import Store
 
 STATUS: Mapping[type[FieldguideError], int] = {

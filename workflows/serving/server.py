@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
@@ -10,12 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
-from pathlib import Path
 
 import uvicorn
 
-from workflows.errors import FieldguideError, UsageError
 from workflows.serving.api import create_app
 from workflows.serving.limits import Settings
 from workflows.store.store import Store
@@ -23,55 +19,6 @@ from workflows.store.store import Store
 WATCH_SECONDS = 0.5
 LINGER_SECONDS = 5
 """What requests that are under way get when the server is told to end."""
-
-SHORTEST_TOKEN = 16
-
-
-class ServingError(FieldguideError):
-    """The server can't be started."""
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def read_token(path: Path) -> str:
-    """Return the token in a file. Raises UsageError if there is none, or it can be guessed."""
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The token can't be read from {path}: {error}.") from error
-    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
-        raise UsageError(
-            f"The token in {path} is too easy to guess.",
-            f"Make one of {SHORTEST_TOKEN} letters or more: openssl rand -hex 32 > {path}",
-        )
-    return token
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """Return a listening place for the server; port 0 takes any free one.
-
-    Raises:
-        ServingError: the place is taken, or not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ServingError(f"Port {port} is taken.", "Choose another with --port, or end what uses it.") from error
-        raise ServingError(f"Can't listen on {host} port {port}: {error.strerror or error}.") from error
-    return listener
 
 
 def address_of(listener: socket.socket) -> str:

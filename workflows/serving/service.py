@@ -31,9 +31,10 @@ from workflows.serving.answers import (
 from workflows.serving.batching import Batcher
 from workflows.serving.explaining import Wanted, explain_square, layers_of
 from workflows.serving.limits import MEGABYTE, Settings
+from workflows.serving.naming import Resolve, run_resolver
 from workflows.serving.neighbours import Neighbourhoods, embed
 from workflows.serving.scores import best_scores
-from workflows.serving.shelf import Resolve, Shelf, run_resolver
+from workflows.serving.shelf import Shelf
 from workflows.store.store import Store
 
 Photo = tuple[str, Callable[[], bytes]]
