@@ -19,10 +19,12 @@ def retrain_now(
     trigger: str = "by hand",
     settings: RetrainSettings | None = None,
     progress: Progress = silent,
+    decision_id: str | None = None,
 ) -> DecisionRecord:
     """Retrain a model as a Prefect flow, and return what was decided.
 
-    Where not even this machine can talk to itself, the same is done without Prefect.
+    Where not even this machine can talk to itself, the same is done without Prefect. With the `decision_id` of a
+    retraining that was cut off it goes on.
 
     Raises FieldguideError; its kinds say what went wrong.
     """
@@ -30,8 +32,8 @@ def retrain_now(
         from workflows.retraining.retrain import retrain
 
         progress("prefect", 0, 1, "the loopback interface is down: this retraining is not shown in Prefect")
-        return retrain(store, model, trigger, settings, progress=progress)
-    decision_id = store.models.new_decision_id(model)
+        return retrain(store, model, trigger, settings, decision_id=decision_id, progress=progress)
+    decision_id = decision_id or store.models.new_decision_id(model)
     token = caller.set(Caller(store, progress))
     try:
         with prefect_api(meanwhile=lambda: importlib.import_module("flows.retraining")):

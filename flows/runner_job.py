@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from flows.leash import Mark, follow
 from flows.local import go_on
@@ -79,7 +80,11 @@ def teller(store: Store, run_id: str) -> Progress:
 
     Its fields: `stage`, `done`, `total`, `text`, `at` (ISO 8601, UTC).
     """
-    path = store.run_folder(run_id) / "progress.json"
+    return tell_into(store.run_folder(run_id) / "progress.json")
+
+
+def tell_into(path: Path) -> Progress:
+    """Return a `Progress` that keeps its newest word in a file; see :func:`teller`."""
     told: dict[str, float] = {}
 
     def tell(stage: str, done: int, total: int, text: str = "") -> None:
