@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
+
+import pandas as pd
 
 from workflows.data.catalog import get_version
 from workflows.data.edits import clean_label, relabel
@@ -25,7 +27,8 @@ from workflows.store.locks import hold
 from workflows.store.names import counted
 from workflows.store.store import Store
 
-QueueKind = Literal["unlabelled", "review", "doubtful", "finding", "class", "all"]
+if TYPE_CHECKING:
+    from app.client.datasets import Datasets
 
 IDLE_SECONDS = 90.0
 """Labels become a version this long after the last one, so that nobody's work is forgotten in a journal."""
@@ -48,9 +51,10 @@ class Annotation:
         """Keep a label that a person gave (None takes it away); it is on disk when this returns.
 
         Raises:
+            UsageError: an impossible label.
             StorageError: the disk is full or can't be written.
         """
-        line = json.dumps({"image": image_id, "label": label}) + "\n"
+        line = json.dumps({"image": image_id, "label": None if label is None else clean_label(label)}) + "\n"
         path = self._folder(name) / "journal.jsonl"
         with self._guard, storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,26 +163,54 @@ class Annotation:
 
     # -------------------------------------------------------------------- queue
 
-    def least_sure(self, name: str, image_ids: Sequence[str]) -> list[str]:
-        """Return images that the newest finished run of a data set answered, the least sure of first."""
-        from app.client.evaluation import Evaluation
+    def least_sure(self, name: str) -> list[str]:
+        """Return the images that the newest finished run of a data set answered, the least sure of first."""
+        from app.client.evaluation import Evaluation  # scikit-learn: only for those who ask
 
-        evaluation, wanted = Evaluation(self._store), set(image_ids)
-        runs = [run for run in self._store.runs.list() if run.dataset == name and run.state == "finished"]
-        for run in runs:  # the newest comes first
-            finals = evaluation.subject(run.run_id).finals
+        evaluation = Evaluation(self._store)
+        for run in self._store.runs.list():  # the newest comes first
+            finals = evaluation.subject(run.run_id).finals if (run.dataset, run.state) == (name, "finished") else ()
             if finals:
                 frames = [evaluation.judged(run.run_id, split).frame for split in finals]
-                sure = {
-                    str(image): float(share)
-                    for frame in frames
-                    for image, share in zip(frame["image_id"], frame["confidence"], strict=True)
-                }
-                return sorted(wanted & sure.keys(), key=lambda image: (sure[image], image))
+                answers = pd.concat([frame[["image_id", "confidence"]] for frame in frames])
+                return [str(image) for image in answers.sort_values(["confidence", "image_id"])["image_id"]]
         return []
 
     def _folder(self, name: str) -> Path:
         return self._store.home / "annotations" / name
+
+
+def queues(datasets: Datasets, version: DatasetVersion) -> dict[str, str]:
+    """Return what can be worked through, with its title: the most useful first."""
+    images = datasets.images(version)
+    offered = {"unlabelled": f"Without a label ({images.unlabelled:,})"} if images.unlabelled else {}
+    reviews = len(datasets.reviews(version.name))
+    offered |= {"review": f"Review list ({reviews:,})"} if reviews else {}
+    offered |= {"doubtful": "What the newest model is least sure of"} if datasets.trained(version.name) else {}
+    report = datasets.audit(version.name)
+    for finding in report.findings if report else ():
+        if finding.image_ids:
+            offered[f"finding:{finding.key}"] = f"Finding: {finding.title}"
+    offered["all"] = f"All photos ({version.images:,})"
+    return offered | {
+        f"class:{label}": f"Class {label} ({images.counts.at[label, 'all']:,})" for label in version.classes
+    }
+
+
+def queue_ids(datasets: Datasets, annotation: Annotation, version: DatasetVersion, queue: str) -> list[str]:
+    """Return the images of a queue in their order; of those without a label, none that has got one meanwhile."""
+    kind, _, what = queue.partition(":")
+    table = datasets.images(version).table
+    if kind == "class":
+        return list(table.index[table["label"] == what])
+    if kind == "doubtful":
+        return [image for image in annotation.least_sure(version.name) if image in table.index]
+    among = datasets.among(version, what or kind)
+    found = list(table.index) if among is None else [image for image in among if image in table.index]
+    if kind != "unlabelled":
+        return found
+    pending = annotation.pending(version.name)
+    return [image for image in found if pending.get(image) is None]
 
 
 def _lines(path: Path) -> list[dict[str, str | None]]:

@@ -114,6 +114,10 @@ class Datasets:
         """Return the images on the review list that wait for a look, with the notes why."""
         return {review.image_id: review.note for review in self._store.reviews.list(name)}
 
+    def trained(self, name: str) -> bool:
+        """Return whether a run on this data set has finished."""
+        return any(run.dataset == name and run.state == "finished" for run in self._store.runs.list())
+
     def thumbnails(self, contents: Iterable[str]) -> dict[str, Path]:
         """Return small pictures by SHA-256; those that can't be read are left out."""
         return thumbnails(self._store, contents)

@@ -88,9 +88,16 @@ def _actions(version: DatasetVersion, rows: pd.DataFrame, show: str) -> None:
             change(lambda: client().datasets.remove(name, ids))
 
 
-def change(edit: Callable[[], DatasetVersion]) -> None:
-    """Make an edit; show the page with its outcome, and how to take it back."""
+def change(edit: Callable[[], DatasetVersion], after_labels_of: str = "") -> None:
+    """Make an edit; show the page with its outcome.
+
+    Args:
+        edit: makes the version.
+        after_labels_of: labels that are pending for this data set are recorded first, so that the edit concerns them.
+    """
     with guarded():
+        if after_labels_of:
+            client().annotation.record(after_labels_of)
         version = edit()
         clear_selection(GALLERY)
         for each in ("browse-everything", "browse-chosen"):

@@ -14,7 +14,7 @@ from app.client.datasets import SPLITS, expected_splits, suggest_name, too_small
 from app.client.jobs import Job
 from app.components.dataset_jobs import follow_job
 from app.components.page import count, go, guarded, plain, show_error
-from app.components.uploads import drop_zone, forget_drop, hand_over
+from app.components.uploads import drop_zone, hand_over
 from workflows.errors import FieldguideError
 
 UPLOAD, FOLDER = "Upload from this computer", "A folder on the studio's machine"
@@ -55,7 +55,6 @@ def add_photos(into: str | None) -> None:
         source = _upload(key) if where == UPLOAD else _folder(key)
     except FieldguideError as error:
         show_error(error)
-        st.button("Drop something else", key=f"{key}-again", on_click=forget_drop, args=(key,))
         return
     if source is None:
         return
@@ -133,10 +132,8 @@ def _refused(key: str, source: Source, job: Job, asked: dict[str, Any]) -> None:
                 type="primary",
                 on_click=lambda: st.session_state.__setitem__(f"{key}-unlabelled", True),
             )
-        if source.uploaded:
-            st.button("Drop something else", key=f"{key}-again", on_click=forget_drop, args=(key,))
-        else:
-            st.button("Look again", key=f"{key}-again", on_click=client().jobs.forget, args=(job,))
+        if not source.uploaded:
+            st.button("Look again", key=f"{key}-look-again", on_click=client().jobs.forget, args=(job,))
 
 
 def _import_form(key: str, into: str | None, source: Source, asked: dict[str, Any], found: dict[str, Any]) -> None:
@@ -168,11 +165,8 @@ def _import_form(key: str, into: str | None, source: Source, asked: dict[str, An
     if taken:
         st.warning(f"There is a data set {plain(name)} already: choose it to add photos, or use another name.")
     verb = f"Import {count(found['images'])} photos" if into is None else f"Add {count(found['images'])} photos"
-    with st.container(horizontal=True):
-        if st.button(verb, key=f"{key}-import", type="primary", icon=":material/upload:", disabled=taken or not name):
-            _begin(key, source, {**asked, "ratios": ratios, "group_by": group_by, "mirror": mirror}, name)
-        if source.uploaded:
-            st.button("Drop something else", key=f"{key}-again", on_click=forget_drop, args=(key,))
+    if st.button(verb, key=f"{key}-import", type="primary", icon=":material/upload:", disabled=taken or not name):
+        _begin(key, source, {**asked, "ratios": ratios, "group_by": group_by, "mirror": mirror}, name)
 
 
 def _left_out(found: dict[str, Any]) -> None:
@@ -237,8 +231,8 @@ def _preview(counts: pd.DataFrame, ratios: tuple[float, float, float], *, given:
         table = expected_splits(totals, ratios)
         small = too_small(totals, ratios)
         if small:
-            shown = ", ".join(map(plain, small[:5])) + (" …" if len(small) > 5 else "")
-            st.warning(f"Too few photos for this split: {shown}. Add some, or leave out the test split.")
+            few = ", ".join(map(plain, small[:5])) + (" …" if len(small) > 5 else "")
+            st.warning(f"Too few photos for this split: {few}. Add some, or leave out the test split.")
         st.caption("About so many photos of each class go where (copies and groups stay together):")
     shown = table.assign(all=table.sum(axis=1)).reset_index(names="class")
     st.dataframe(

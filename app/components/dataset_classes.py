@@ -83,7 +83,7 @@ def _rename(version: DatasetVersion) -> None:
     old = one.selectbox("Class", version.classes, index=None, key="rename-old", placeholder="Choose")
     new = two.text_input("New name", key="rename-new").strip()
     if st.button("Rename", key="rename-do", disabled=not old or not new or old == new):
-        change(lambda: client().datasets.rename_class(version.name, str(old), new))
+        change(lambda: client().datasets.rename_class(version.name, str(old), new), version.name)
 
 
 def _merge(version: DatasetVersion) -> None:
@@ -101,7 +101,7 @@ def _merge(version: DatasetVersion) -> None:
     number = int(sum(counts[name] for name in olds if name != into))
     text = f"Merge: {count(number)} photos change their class" if number else "Merge"
     if st.button(text, key="merge-do", disabled=not number or not into):
-        change(lambda: client().datasets.merge_classes(version.name, olds, str(into)))
+        change(lambda: client().datasets.merge_classes(version.name, olds, str(into)), version.name)
 
 
 def _resplit(version: DatasetVersion) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, Batch
-from app.components.page import count, plain
+from app.components.page import count, plain, size_of
 
 PATH = "fieldguide/upload"
 _HERE = Path(__file__).parent
@@ -47,7 +47,9 @@ def drop_zone(*, key: str, title: str, hint: str) -> Batch | None:
         hint: a line below.
     """
     batch = _batch(key)
-    widget = f"{key}-{batch.ticket[:8]}"
+    if st.session_state.get(f"{key}-arrived") == batch.ticket:
+        _arrived(key, batch)
+        return batch
     data = {
         "title": title,
         "hint": hint,
@@ -57,17 +59,29 @@ def drop_zone(*, key: str, title: str, hint: str) -> Batch | None:
         "maxTotal": MAX_TOTAL_BYTES,
         "maxFiles": MAX_FILES,
     }
+    widget = f"{key}-{batch.ticket[:8]}"
     result = _component(key=widget, data=data, default={"done": None}, on_done_change=_nothing)
     done: dict[str, Any] = result.get("done") or {}
     if done.get("ticket") != batch.ticket:
         return None
     if done.get("stopped"):
         forget_drop(key)
-        return None
-    if done.get("failedCount"):
-        first, why = done["failed"][0]
-        st.warning(plain(f"{count(int(done['failedCount']))} files did not come, e.g. {first}: {why}"))
-    return batch
+    else:
+        st.session_state[f"{key}-arrived"] = batch.ticket
+        st.session_state[f"{key}-failed"] = (int(done.get("failedCount") or 0), list(done.get("failed") or []))
+    st.rerun()
+
+
+def _arrived(key: str, batch: Batch) -> None:
+    """Say what came, and what did not; offer to begin anew."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        files = f"{count(len(batch.files))} file{'s' if len(batch.files) != 1 else ''}"
+        st.markdown(f":material/task_alt: {files}, {size_of(batch.bytes)}, arrived.", width="stretch")
+        st.button("Drop something else", key=f"{key}-again", on_click=forget_drop, args=(key,), type="tertiary")
+    number, failed = st.session_state.get(f"{key}-failed", (0, []))
+    if number:
+        name, why = failed[0]
+        st.warning(plain(f"{count(number)} did not come, e.g. {name}: {why}"))
 
 
 def forget_drop(key: str) -> None:

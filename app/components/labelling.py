@@ -1,0 +1,292 @@
+"""One photo after another, labelled by keys: every label is on disk before the next photo is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import streamlit as st
+
+from app.client import client
+from app.client.datasets import DatasetVersion
+from app.components.page import count, go, guarded, plain, show_error
+from workflows.errors import FieldguideError, ImageError
+
+HIGHEST, WIDEST = 560, 720
+AHEAD = 4
+HOT = 9
+FAULT, SAID = "annotate-fault", "annotate-said"
+
+
+@dataclass
+class Session:
+    """Where a person is in a queue.
+
+    Attributes:
+        queue: what the queue is made of.
+        ids: the images, in their order.
+        place: the one that is looked at.
+        given: image, label before, label after; in the order given.
+        skipped: images that were passed over.
+    """
+
+    dataset: str
+    queue: str
+    ids: list[str]
+    place: int = 0
+    given: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+    skipped: set[str] = field(default_factory=set)
+
+    def after(self, image: str) -> None:
+        """Go on behind an image."""
+        self.place = self.ids.index(image) + 1
+
+    def at(self, image: str) -> None:
+        """Go back to an image."""
+        self.place = self.ids.index(image)
+
+
+def hot_classes(version: DatasetVersion, classes: Sequence[str], key: str) -> list[str]:
+    """Return the classes that have a key, in the order of the keys 1 to 9; ask if there are more classes than keys."""
+    if len(classes) <= HOT:
+        return list(classes)
+    counts = client().datasets.images(version).counts["all"]
+    usual = sorted(classes, key=lambda name: -int(counts.get(name, 0)))[:HOT]
+    chosen = st.multiselect(
+        "Classes on the keys 1 to 9",
+        classes,
+        default=[name for name in classes if name in usual],
+        max_selections=HOT,
+        key=f"{key}-hot",
+        help="All others can be chosen or typed beside the photo.",
+    )
+    return list(chosen)
+
+
+@st.fragment
+def labeller(session: Session, hot: Sequence[str]) -> None:
+    """Draw one photo with its keys; a key draws only this part again.
+
+    Args:
+        hot: of :func:`hot_classes`.
+    """
+    fault: FieldguideError | None = st.session_state.pop(FAULT, None)
+    if fault is not None:
+        show_error(fault)
+    said = st.session_state.pop(SAID, None)
+    if said:
+        st.toast(plain(said), icon=":material/check:")
+    with guarded():
+        version = client().datasets.version(session.dataset)
+        table = client().datasets.images(version).table
+        pending = client().annotation.pending(session.dataset)
+        _skip_removed(session, table)
+        _progress(session, len(pending))
+        if session.place >= len(session.ids):
+            _through(session)
+            return
+        classes = client().annotation.classes(version)
+        image = session.ids[session.place]
+        row = table.loc[[image]].iloc[0]
+        now = pending.get(image, row["label"] if isinstance(row["label"], str) else None)
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            _photo(row)
+        with right:
+            _keys(session, image, now, classes if len(classes) <= HOT else hot, classes)
+            st.caption(plain(row["path"]))
+        coming = session.ids[session.place + 1 : session.place + 1 + AHEAD]
+        client().datasets.prepare_photos(table["sha256"].reindex(coming).dropna().tolist())
+
+
+def _skip_removed(session: Session, table: pd.DataFrame) -> None:
+    while session.place < len(session.ids) and session.ids[session.place] not in table.index:
+        session.place += 1
+
+
+def _photo(row: pd.Series) -> None:
+    try:
+        photo = client().datasets.photo(row["sha256"])
+    except ImageError as error:
+        st.warning(plain(error.message))
+        return
+    width = min(WIDEST, round(HIGHEST * row["width"] / row["height"]))
+    st.image(str(photo), width=max(120, width), alt=str(row["path"]))
+
+
+def _keys(session: Session, image: str, now: str | None, hot: Sequence[str], classes: Sequence[str]) -> None:
+    """Draw the classes and what else can be done; each button knows its photo, however fast the keys come."""
+    st.markdown(f"Label: **{plain(now)}**" if now else "No label yet")
+    note = client().datasets.reviews(session.dataset).get(image)
+    if note is not None:
+        st.caption(f":material/playlist_add_check: On the review list{f': {plain(note)}' if note else ''}")
+    if not classes:
+        st.info("Name the classes first: New classes, above.", icon=":material/label:")
+    for place, label in enumerate(hot, start=1):
+        st.button(
+            plain(label),
+            key=f"hot-{image}-{place}",
+            shortcut=str(place),
+            width="stretch",
+            type="primary" if label == now else "secondary",
+            on_click=_give,
+            args=(session, image, now, label),
+        )
+    other = f"other-{image}"
+    st.selectbox(
+        "Another class",
+        [name for name in classes if name not in hot],
+        index=None,
+        accept_new_options=True,
+        key=other,
+        placeholder="Another class: choose, or type a new one",
+        label_visibility="collapsed",
+        on_change=lambda: _give(session, image, now, st.session_state[other]),
+    )
+    _ways(session, image, now)
+
+
+def _ways(session: Session, image: str, now: str | None) -> None:
+    one, two = st.columns(2)
+    one.button(
+        "Back",
+        key=f"back-{image}",
+        shortcut="Left",
+        width="stretch",
+        icon=":material/arrow_back:",
+        disabled=session.place == 0,
+        on_click=_step,
+        args=(session, image, -1),
+    )
+    two.button(
+        "Skip",
+        key=f"skip-{image}",
+        shortcut="Right",
+        width="stretch",
+        icon=":material/arrow_forward:",
+        on_click=_step,
+        args=(session, image, 1),
+    )
+    one.button(
+        "Undo",
+        key=f"undo-{image}",
+        shortcut="Z",
+        width="stretch",
+        icon=":material/undo:",
+        disabled=not session.given,
+        on_click=_undo,
+        args=(session,),
+    )
+    two.button(
+        "Review later",
+        key=f"review-{image}",
+        shortcut="L",
+        width="stretch",
+        icon=":material/playlist_add:",
+        on_click=_review,
+        args=(session, image),
+    )
+    if now is not None:
+        st.button(
+            "Take the label away",
+            key=f"bare-{image}",
+            shortcut="0",
+            type="tertiary",
+            on_click=_give,
+            args=(session, image, now, None),
+        )
+
+
+def _give(session: Session, image: str, before: str | None, label: str | None) -> None:
+    """Keep a label, and go on."""
+    try:
+        if label != before:
+            client().annotation.give(session.dataset, image, label)
+            session.given.append((image, before, label))
+        if session.queue == "review":
+            client().datasets.reviewed(session.dataset, [image])
+        session.skipped.discard(image)
+        session.after(image)
+    except FieldguideError as error:
+        st.session_state[FAULT] = error
+
+
+def _undo(session: Session) -> None:
+    """Take the last label back, and show its photo again."""
+    if not session.given:
+        return
+    image, before, _ = session.given[-1]
+    try:
+        client().annotation.give(session.dataset, image, before)
+        session.given.pop()
+        session.at(image)
+    except FieldguideError as error:
+        st.session_state[FAULT] = error
+
+
+def _step(session: Session, image: str, by: int) -> None:
+    if by > 0:
+        session.skipped.add(image)
+    session.at(image)
+    session.place = max(0, session.place + by)
+
+
+def _review(session: Session, image: str) -> None:
+    try:
+        client().datasets.add_to_review(session.dataset, [image], "put off while labelling")
+        session.after(image)
+    except FieldguideError as error:
+        st.session_state[FAULT] = error
+
+
+def _progress(session: Session, pending: int) -> None:
+    done = min(session.place, len(session.ids))
+    labelled = len({image for image, _, _ in session.given})
+    words = [f"{count(done)} of {count(len(session.ids))}", f"{count(labelled)} labelled"]
+    words += [f"{count(len(session.skipped))} skipped"] if session.skipped else []
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(done / len(session.ids), " · ".join(words))
+        if pending:
+            st.caption(
+                f":material/save: {count(pending)} kept, not yet a version",
+                help="Labels are on disk at once. They become a version when you finish, after a pause of a minute and "
+                "a half, or when there are 200.",
+                width="content",
+            )
+        st.button(
+            "Finish",
+            key="annotate-finish",
+            icon=":material/check:",
+            type="primary" if pending and done == len(session.ids) else "secondary",
+            disabled=not pending,
+            on_click=_finish,
+            args=(session,),
+            help="Make one version of all labels given.",
+        )
+
+
+def _finish(session: Session) -> None:
+    try:
+        version = client().annotation.record(session.dataset)
+        if version is not None:
+            st.session_state[SAID] = f"Version {version.number}: {version.reason}."
+    except FieldguideError as error:
+        st.session_state[FAULT] = error
+
+
+def _through(session: Session) -> None:
+    with st.container(border=True, horizontal_alignment="center"):
+        st.markdown(":material/check_circle: **This queue is through.**")
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            if session.skipped and st.button(
+                f"Look at the {count(len(session.skipped))} skipped", key="annotate-skipped"
+            ):
+                session.ids = [image for image in session.ids if image in session.skipped]
+                session.place, session.skipped = 0, set()
+                st.rerun(scope="fragment")
+            st.button(
+                "Undo", key="annotate-undo", shortcut="Z", disabled=not session.given, on_click=_undo, args=(session,)
+            )
+            if st.button("See the data set", key="annotate-data", icon=":material/photo_library:"):
+                go("data", dataset=session.dataset)
