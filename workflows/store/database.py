@@ -16,7 +16,7 @@ from workflows.store.files import storage_errors
 from workflows.store.locks import hold
 
 URL_VARIABLE = "FIELDGUIDE_DATABASE_URL"
-HEAD = "0004"  # the newest migration; compared at every start without importing Alembic
+HEAD = "0005"  # the newest migration; compared at every start without importing Alembic
 BUSY_SECONDS = 30.0
 
 

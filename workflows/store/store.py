@@ -25,6 +25,8 @@ from workflows.store.datasets import DatasetRecords
 from workflows.store.models import ModelRecords
 from workflows.store.reviews import ReviewRecords
 from workflows.store.runs import RunRecord, RunRecords
+from workflows.store.schedules import ScheduleRecords
+from workflows.store.watching import WatchRecords, WebhookRecords
 
 __all__ = ["Blobs", "DatasetRecords", "ModelRecords", "ReviewRecords", "RunRecord", "RunRecords", "Store"]
 
@@ -46,6 +48,9 @@ class Store:
         self.datasets = DatasetRecords(self.database)
         self.reviews = ReviewRecords(self.database)
         self.models = ModelRecords(self.database)
+        self.schedules = ScheduleRecords(self.database)
+        self.watched = WatchRecords(self.database)
+        self.webhooks = WebhookRecords(self.database)
         self.runs = RunRecords(self.database, self.home / "runs")
         self.blobs = Blobs(self.home / "blobs")
 

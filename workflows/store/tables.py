@@ -194,6 +194,32 @@ schedules = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_fired_at", UtcDateTime),
     Column("last_outcome", Text),
+    Column("overlap", String(16), nullable=False, server_default="skip"),
+    Column("missed", String(16), nullable=False, server_default="run-once"),
+    Column("timezone", String(64), nullable=False, server_default="UTC"),
+    Column("next_at", UtcDateTime),
+)
+
+firings = Table(
+    "firings",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("schedule_id", String(40), nullable=False),  # no foreign key: the log outlives the schedule
+    Column("model", String(80), nullable=False),
+    Column("cause", String(120), nullable=False),
+    Column("trigger", String(120), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("note", Text, nullable=False),
+    Column("decision_id", String(120), nullable=False),
+    Column("flow_run_id", String(64)),
+    Column("settled", Boolean, nullable=False),
+    Column("process", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("planned_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    UniqueConstraint("schedule_id", "cause"),
 )
 
 watched_folders = Table(
