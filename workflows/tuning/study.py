@@ -18,6 +18,8 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.schema import CreateSchema
 
 from workflows.errors import RunError, UsageError
 from workflows.graph.workflow import Goal, Workflow
@@ -28,6 +30,7 @@ from workflows.store.tables import now
 
 STUDY_FILE, RESULT_FILE = "study.json", "result.json"
 DATABASE_VARIABLE = "FIELDGUIDE_DATABASE_URL"
+SCHEMA = "fieldguide_tuning"
 REDUCTION = 3
 """Successive halving: of the trials that came as far, one of three goes on."""
 STARTUP_TRIALS = 6
@@ -85,10 +88,8 @@ class Tuning:
             sampler=optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP_TRIALS,
                 multivariate=True,
-                group=True,
                 constant_liar=True,  # workers at the same time look at different places
                 seed=self.request.seed + worker_seed,
-                warn_independent_sampling=False,
             ),
             # asynchronous successive halving (ASHA): nobody waits for anybody
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=REDUCTION),
@@ -102,12 +103,24 @@ class Tuning:
 
 def storage(store: Store) -> RDBStorage:
     """Return the database of all studies."""
-    url = os.environ.get(DATABASE_VARIABLE)
-    if url:
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    url = os.environ.get(DATABASE_VARIABLE, "")
+    if make_url(url or "sqlite://").get_backend_name() == "postgresql":
+        return _in_own_schema(url)
     store.home.mkdir(parents=True, exist_ok=True)
     path = store.home / "tuning.db"
     return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": SQLITE_PATIENCE_SECONDS}})
+
+
+def _in_own_schema(url: str) -> RDBStorage:
+    """Keep Optuna's tables apart from ours: both keep the number of their newest migration under the same name."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        # two that make it at once: the second would fail in spite of IF NOT EXISTS
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA})
+        connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+    engine.dispose()
+    arguments = {"options": f"-c search_path={SCHEMA}"}
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": arguments})
 
 
 def new_tuning(store: Store, request: TuneRequest, version: int, base: Workflow, facts: dict[str, Any]) -> Tuning:
