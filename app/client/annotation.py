@@ -187,6 +187,7 @@ def queues(datasets: Datasets, version: DatasetVersion) -> dict[str, str]:
     reviews = len(datasets.reviews(version.name))
     offered |= {"review": f"Review list ({reviews:,})"} if reviews else {}
     offered |= {"doubtful": "What the newest model is least sure of"} if datasets.trained(version.name) else {}
+    offered["all"] = f"All photos ({version.images:,})"
     report = datasets.audit(version.name)
     for finding in report.findings if report else ():
         if finding.image_ids:

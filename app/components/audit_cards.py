@@ -73,7 +73,7 @@ def _card(version: DatasetVersion, report: AuditReport, finding: Finding) -> Non
             if finding.repair and st.button(
                 "Mend it …",
                 key=f"mend-{finding.key}",
-                type="primary",
+                type="secondary" if finding.severity == "info" else "primary",
                 icon=":material/build:",
                 disabled=not current,
                 help=plain(finding.repair) if current else "Audit this version first.",

@@ -23,6 +23,8 @@ def classes_panel(version: DatasetVersion) -> None:
         _table(version)
         with st.container(border=True):
             _csv(version)
+        with st.container(border=True):
+            _resplit(version)
     with right:
         with st.container(border=True):
             _name(version)
@@ -30,8 +32,6 @@ def classes_panel(version: DatasetVersion) -> None:
             _rename(version)
         with st.container(border=True):
             _merge(version)
-        with st.container(border=True):
-            _resplit(version)
 
 
 def _table(version: DatasetVersion) -> None:

@@ -53,9 +53,9 @@ def _versions(changes: list[VersionChange]) -> int:
             "who": [each.author for each in changes],
             "what": [each.action.replace("-", " ") for each in changes],
             "changed": [each.in_words() for each in changes],
-            "why": [_why(each.reason) for each in changes],
             "images": [each.images for each in changes],
             "classes": [each.classes for each in changes],
+            "why": [_why(each.reason) for each in changes],
         }
     )
     chosen = st.dataframe(
@@ -70,7 +70,7 @@ def _versions(changes: list[VersionChange]) -> int:
             "when": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm"),
             "who": st.column_config.TextColumn("Who", width="small"),
             "what": st.column_config.TextColumn("What", width="small"),
-            "changed": st.column_config.TextColumn("Changed", width="medium"),
+            "changed": st.column_config.TextColumn("Changed", width=150),
             "why": st.column_config.TextColumn("Why", width="large"),
             "images": st.column_config.NumberColumn("Photos", format="localized", width=80),
             "classes": st.column_config.NumberColumn("Classes", format="localized", width=80),

@@ -154,7 +154,6 @@ def _ways(session: Session, image: str, now: str | None) -> None:
         key=f"back-{image}",
         shortcut="Left",
         width="stretch",
-        icon=":material/arrow_back:",
         disabled=session.place == 0,
         on_click=_step,
         args=(session, image, -1),
@@ -164,7 +163,6 @@ def _ways(session: Session, image: str, now: str | None) -> None:
         key=f"skip-{image}",
         shortcut="Right",
         width="stretch",
-        icon=":material/arrow_forward:",
         on_click=_step,
         args=(session, image, 1),
     )
