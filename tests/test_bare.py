@@ -1,4 +1,7 @@
-"""On a bare GPU machine there is no Prefect, no web and no command line: the domain must do without them."""
+"""On a bare GPU machine there is no Prefect, no web and no command line: the domain must do without them.
+
+Only serving models needs a web server's library; nobody imports it but the server itself.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ sys.meta_path.insert(0, Absent())
 from pathlib import Path
 import importlib, pkgutil, workflows
 for module in pkgutil.walk_packages(workflows.__path__, "workflows."):
-    if ".migrations" not in module.name:
+    if ".migrations" not in module.name and not module.name.startswith("workflows.serving."):
         importlib.import_module(module.name)
 from workflows.pipeline import TrainRequest, create_run, run_pipeline
 from workflows.store.store import Store
