@@ -46,6 +46,13 @@ GoalOption = Annotated[Goal, typer.Option(help="What the recommended workflow ai
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run: its id, an unambiguous beginning, or `latest`.")
 ]
+ClassifierArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL|RUN",
+        help="A model (its champion), a version of it as in `birds:2`, or a run: its id, its beginning, or `latest`.",
+    ),
+]
 
 
 def example(*lines: str) -> str:

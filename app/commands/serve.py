@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.options import AsJson, Device, RunArgument, example
+from app.options import AsJson, ClassifierArgument, Device, example
 from app.output import Output
 from workflows.errors import UsageError
 
@@ -16,7 +16,7 @@ PORT = 8000
 
 
 def serve(
-    run: RunArgument = "latest",
+    run: ClassifierArgument = "latest",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes any free port.")] = PORT,
     host: Annotated[
         str, typer.Option(help="Address to listen on. Beyond this machine only together with --token-file.")
@@ -31,7 +31,7 @@ def serve(
     out = Output(as_json)
     from workflows.serving.door import is_loopback, open_socket, read_token
     from workflows.serving.limits import Settings
-    from workflows.serving.naming import run_resolver
+    from workflows.serving.naming import is_model, run_resolver
     from workflows.store.store import Store
 
     loopback = is_loopback(host)
@@ -47,13 +47,21 @@ def serve(
     listener = open_socket(host, port)
     # beyond loopback the server goes by names that only the network knows; there the token keeps strangers out
     hosts = Settings.hosts if loopback else ()
-    settings = Settings(run=run_id, pinned=True, token=token, hosts=hosts, device=device)
+    # a model's name stays one: whoever becomes its champion answers from then on
+    served = run if is_model(store, run) else run_id
+    settings = Settings(run=served, pinned=True, token=token, hosts=hosts, device=device)
 
     def ready(address: str) -> None:
         needs = " Requests need the token." if token else ""
         out.answer(
-            {"run_id": run_id, "address": address, "docs": f"{address}/docs", "needs_token": bool(token)},
-            f"Serving {run_id} at {address}.{needs} How to ask: {address}/docs. Ctrl-C ends it.",
+            {
+                "run_id": run_id,
+                "serves": served,
+                "address": address,
+                "docs": f"{address}/docs",
+                "needs_token": bool(token),
+            },
+            f"Serving {served} at {address}.{needs} How to ask: {address}/docs. Ctrl-C ends it.",
         )
 
     from workflows.inference.model import load_card  # from here on PyTorch
@@ -68,6 +76,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=example(
             "fieldguide serve latest",
+            "fieldguide serve birds",
             "curl -F files=@photo.jpg http://127.0.0.1:8000/predict",
         ),
         rich_help_panel=PANEL,

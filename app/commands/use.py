@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.options import AsJson, Device, RunArgument, Split, example
+from app.options import AsJson, ClassifierArgument, Device, Split, example
 from app.output import Output
 from app.words import headline, metrics_table, percent, table
 from workflows.errors import UsageError
@@ -30,10 +30,12 @@ class Method(StrEnum):
 
 
 def model_run(store: Store, name: str) -> str:
-    """Return the run that `name` means; `latest` is the newest one that has finished."""
+    """Return the run that `name` means: a model's champion, `model:2`, a run; `latest` is the newest finished one."""
     if name == "latest":
         return next((run.run_id for run in store.runs.list() if run.state == "finished"), name)
-    return name
+    from workflows.registry.models import resolve_run
+
+    return resolve_run(store, name)
 
 
 def photos_in(paths: Sequence[Path]) -> list[Path]:
@@ -53,7 +55,7 @@ def _photos_of(path: Path) -> list[Path]:
 
 
 def predict(
-    run: RunArgument,
+    run: ClassifierArgument,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Photos, or folders of photos.")],
     top: Annotated[int, typer.Option(min=1, help="How many of the likeliest classes to give.")] = 5,
     csv: Annotated[Path | None, typer.Option(help="Also write the predictions to this CSV file.")] = None,
@@ -102,7 +104,7 @@ def _write_csv(path: Path, records: Sequence[dict[str, Any]]) -> None:
 
 
 def evaluate(
-    run: RunArgument,
+    run: ClassifierArgument,
     split: Annotated[Split, typer.Option(help="Which held-out photos.")] = Split.test,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Another data set with the same classes.")] = None,
     device: Device = "auto",
@@ -125,7 +127,7 @@ def evaluate(
 
 
 def explain(
-    run: RunArgument,
+    run: ClassifierArgument,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos.")],
     method: Annotated[list[Method], typer.Option(help="Heat-map method; can be given more than once.")] = [  # noqa: B006
         Method.eigen_cam,

@@ -101,6 +101,8 @@ class ModelSummary(BaseModel):
     size: str
     classes: int
     loaded: bool
+    names: list[str] = Field([], description="The versions of models that it is, as `birds:2`.")
+    champion_of: list[str] = Field([], description="The models whose champion it is: their names mean it now.")
 
 
 class ModelsAnswer(BaseModel):

@@ -25,6 +25,7 @@ from workflows.errors import (
     DeviceError,
     FieldguideError,
     ImageError,
+    ModelError,
     RunError,
     StorageError,
     UsageError,
@@ -51,6 +52,7 @@ from workflows.store.store import Store
 STATUS: Mapping[type[FieldguideError], int] = {
     Busy: 503,
     RunError: 404,
+    ModelError: 404,
     DatasetError: 404,
     UsageError: 400,
     ImageError: 422,
@@ -65,7 +67,8 @@ RunName = Annotated[
     str | None,
     Query(
         max_length=200,
-        description="The model: a run's id, the beginning of one, or `latest`. Default: the server's own.",
+        description="The model: its name (the champion answers), `name:2`, a run's id, the beginning of one, or `latest`. "
+        "Default: the server's own.",
     ),
 ]
 Top = Annotated[int, Query(ge=1, le=1000, description="How many of the likeliest classes to give.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 
 from workflows.inference.model import ModelCard, load_card
@@ -11,11 +12,12 @@ from workflows.store.store import Store
 
 
 class Shelf:
-    """The least recently used classifier goes first when there are too many. Used from one thread alone."""
+    """The least recently used classifier goes first when there are too many. Call it from any thread."""
 
     def __init__(self, store: Store, limits: Limits, device: str) -> None:
         self._store, self._limits, self._device = store, limits, device
         self._loaded: OrderedDict[str, Predictor] = OrderedDict()
+        self._lock = threading.Lock()
 
     def card(self, run_id: str) -> ModelCard:
         """Return the card of a run's classifier, without loading it. Raises RunError if it left none."""
@@ -23,18 +25,26 @@ class Shelf:
 
     def predictor(self, card: ModelCard) -> Predictor:
         """Return the loaded classifier of a card; a run that was resumed meanwhile is loaded again."""
-        known = self._loaded.get(card.run_id)
+        with self._lock:
+            known = self._loaded.get(card.run_id)
         if known is None or known.card.weights_sha256 != card.weights_sha256:
-            self._loaded[card.run_id] = Predictor.load(self._store, card.run_id, self._device)
-        self._loaded.move_to_end(card.run_id)
-        while len(self._loaded) > 1 and self._too_much():
-            self._loaded.popitem(last=False)
-        return self._loaded[card.run_id]
+            known = Predictor.load(self._store, card.run_id, self._device)  # unlocked: others go on meanwhile
+        with self._lock:
+            self._loaded[card.run_id] = known
+            self._loaded.move_to_end(card.run_id)
+            while len(self._loaded) > 1 and self._too_much():
+                self._loaded.popitem(last=False)
+        return known
+
+    def load(self, run_id: str) -> None:
+        """Have a run's classifier loaded. Raises FieldguideError if it can't be."""
+        self.predictor(self.card(run_id))
 
     @property
     def run_ids(self) -> list[str]:
         """The runs whose classifiers are loaded, the least recently used first."""
-        return list(self._loaded)
+        with self._lock:
+            return list(self._loaded)
 
     def _too_much(self) -> bool:
         total = sum(_bytes(predictor) for predictor in self._loaded.values())
