@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.client.heatmaps import HeatMapDrawer
     from app.client.inference import Inference
     from app.client.jobs import Jobs
+    from app.client.live import LiveRuns
     from app.client.runs import Runs
     from app.client.studio import Studio
     from app.client.uploads import Uploads
@@ -61,6 +62,13 @@ class Client:
         from app.client.runs import Runs
 
         return Runs(self.store)
+
+    @cached_property
+    def live(self) -> LiveRuns:
+        """Runs while they train."""
+        from app.client.live import LiveRuns
+
+        return LiveRuns(self.store)
 
     @cached_property
     def datasets(self) -> Datasets:

@@ -50,17 +50,28 @@ _PLAIN = (
 )
 
 
-def newest_runs(database: Database, limit: int, states: Collection[str] = ()) -> list[RunBrief]:
+def newest_runs(
+    database: Database,
+    limit: int,
+    states: Collection[str] = (),
+    *,
+    dataset: str | None = None,
+    text: str = "",
+    skip: int = 0,
+) -> list[RunBrief]:
     """Return the newest runs, newest first.
 
     Args:
         database: of the store.
         limit: how many at most.
         states: only runs in these states; all if empty.
+        dataset: only runs on this data set.
+        text: only runs whose id holds this, in any case.
+        skip: how many to leave out, for pages.
     """
     top1 = [runs.c.result[("metrics", split, "top1")].as_float().label(f"{split}_top1") for split in ("test", "val")]
-    query = _in_states(select(*_PLAIN, *top1), states)
-    query = query.order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit)
+    query = _matching(_in_states(select(*_PLAIN, *top1), states), dataset, text)
+    query = query.order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit).offset(skip)
     with database.read() as connection:
         return [RunBrief(**row._mapping) for row in connection.execute(query)]
 
@@ -77,9 +88,9 @@ def newest_ids(database: Database, limit: int, states: Collection[str] = (), bes
     return ids
 
 
-def count_runs(database: Database) -> dict[str, int]:
-    """Return how many runs are in each state, without the trials of tunings."""
-    query = _in_states(select(runs.c.state, func.count()), ()).group_by(runs.c.state)
+def count_runs(database: Database, *, dataset: str | None = None, text: str = "") -> dict[str, int]:
+    """Return how many runs are in each state, without the trials of tunings; narrowed as in `newest_runs`."""
+    query = _matching(_in_states(select(runs.c.state, func.count()), ()), dataset, text).group_by(runs.c.state)
     with database.read() as connection:
         rows = connection.execute(query).all()
     return {str(row[0]): int(row[1]) for row in rows}
@@ -94,6 +105,23 @@ def curves(database: Database, run_ids: Sequence[str], name: str) -> dict[str, l
             if value is not None:
                 found.setdefault(run_id, []).append(value)
     return found
+
+
+def step_values(
+    database: Database, run_id: str, names: Collection[str], after: int = 0
+) -> list[tuple[int, str, float]]:
+    """Return (step, name, value) of the metrics `names` at a run's steps behind `after`; those not finite are left out."""
+    query = select(metrics.c.step, metrics.c.name, metrics.c.value)
+    query = query.where(metrics.c.run_id == run_id, metrics.c.name.in_(names), metrics.c.step > after)
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(metrics.c.step)).all()
+    return [(int(row[0]), str(row[1]), float(row[2])) for row in rows if row[2] is not None]
+
+
+def _matching(query: Select[Any], dataset: str | None, text: str) -> Select[Any]:
+    if dataset is not None:
+        query = query.where(runs.c.dataset == dataset)
+    return query.where(runs.c.run_id.icontains(text, autoescape=True)) if text else query
 
 
 def _in_states(query: Select[Any], states: Collection[str]) -> Select[Any]:

@@ -88,7 +88,7 @@ class FieldguideTrainer(ClassificationTrainer):
         self._iteration = 0
         self._positions: list[torch.Tensor] = []
         self._logits: list[torch.Tensor] = []
-        self._seen_images = self._train_seconds = 0.0
+        self._seen_images = self._train_seconds = self._train_top1 = 0.0
         self.finished = False
         threads = torch.get_num_threads()
         super().__init__(cfg, overrides, _callbacks)
@@ -200,6 +200,8 @@ class FieldguideTrainer(ClassificationTrainer):
         speed = sum(map(len, self._positions)) * max(self.world_size, 1) / max(elapsed, 1e-9)
         values = {"epoch": self.epoch + 1, "batch": self._iteration, "batches": batches, "loss": loss}
         rate = self.optimizer.param_groups[0]["lr"]
+        if self.device.type == "cuda":
+            values["gpu_memory_bytes"] = torch.cuda.memory_reserved(self.device)
         recorder.batch(values | {"learning_rate": rate, "images_per_second": speed})
         done, total = self.epoch * batches + self._iteration, self.epochs * batches
         note = f"epoch {self.epoch + 1}/{self.epochs} · loss {loss:.3f} · {speed:.0f} images/s"
@@ -221,6 +223,7 @@ class FieldguideTrainer(ClassificationTrainer):
         self._seen_images += len(positions)
         self._train_seconds += self._epoch_seconds
         chosen = positions.numpy()
+        self._train_top1 = float((logits.argmax(1).numpy() == self.train_targets[chosen]).mean())
         self.recorder.dynamics(
             self.epoch + 1,
             dynamics_table(self.train_ids[chosen], self.train_targets[chosen], logits.numpy(), self.job.classes),
@@ -266,6 +269,7 @@ class FieldguideTrainer(ClassificationTrainer):
         speed = self._epoch_images / max(self._epoch_seconds, 1e-9)
         return {
             "train/loss": float(self.tloss["loss"]),
+            "train/top1": self._train_top1,
             "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
             "images_per_second": speed,
             "seconds": time.perf_counter() - self._epoch_started,

@@ -1,0 +1,217 @@
+"""Where a run is, what it needs, and what can be done about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.client import client
+from app.components.page import ago, duration, go, guarded, percent, plain, show_error, size_of, state_badge
+from workflows.errors import FieldguideError
+
+if TYPE_CHECKING:
+    from app.client.live import Live
+
+WORDS = {
+    "dataset": "photos",
+    "audit": "audit",
+    "workflow": "workflow",
+    "split": "split",
+    "augmentation": "decoding",
+    "model": "first weights",
+    "training": "training",
+    "evaluation": "evaluation",
+    "explanation": "explanation",
+    "report": "report",
+}
+RESUMABLE = ("failed", "cancelled", "interrupted")
+
+
+def live_status(live: Live) -> None:
+    """Draw state, progress and figures."""
+    run = live.run
+    with st.container(horizontal=True, vertical_alignment="center"):
+        state_badge(run.state)
+        parts = [
+            f"data set {run.dataset} v{run.version}" if run.dataset else "",
+            f"goal {run.goal}" if run.goal else "",
+        ]
+        parts += [f"on {_device(run.device)}" if run.device else "", f"ordered {ago(run.created_at)}"]
+        st.caption(plain(" · ".join(part for part in parts if part)))
+    if run.state == "pending":
+        st.info(
+            f"Waiting: {plain(client().studio.waits_for(run.run_id) or 'about to start')}.", icon=":material/hourglass:"
+        )
+    if run.state == "running":
+        _progress(live)
+    if run.state in RESUMABLE:
+        _ended_badly(live)
+    if run.state in ("pending", "running"):
+        _walk(live)
+    _figures(live)
+
+
+def _device(device: str) -> str:
+    return "the processor" if device == "cpu" else f"GPU {device}"
+
+
+def _progress(live: Live) -> None:
+    told = client().studio.progress(live.run.run_id)
+    share, text = 0.0, "starting"
+    if told is not None:
+        share = min(1.0, told.done / told.total) if told.total else 0.0
+        text = f"{WORDS.get(told.stage, told.stage)} {told.text}".strip()
+    if (told is None or told.stage == "train") and live.epochs and live.done:
+        share, text = min(1.0, live.done / live.epochs), f"training, epoch {_epoch(live)} of {live.epochs}"
+        if live.seconds_left is not None:
+            text += f", about {duration(live.seconds_left)} left at most"
+    st.progress(share, text=plain(text))
+    if live.stopping == "cancel":
+        st.caption(":material/stop: Asked to stop; it does at its next batch.")
+    if live.stopping == "finish":
+        st.caption(
+            ":material/flag: Asked to end its training with this epoch; the best weights are kept and evaluated."
+        )
+
+
+def _epoch(live: Live) -> int:
+    return min(live.epochs or 1, int(live.done - 1e-9) + 1)
+
+
+def _walk(live: Live) -> None:
+    """Draw the stages as a line of words: done, under way, still to come."""
+    done = [key for key, seconds in live.stages if seconds is not None]
+    parts = []
+    current = next((key for key, seconds in live.stages if seconds is None), "")
+    for key, _ in live.stages:
+        if key in done:
+            parts.append(f":green[✓ {WORDS[key]}]")
+        elif key == current and live.run.state == "running":
+            parts.append(f"**▶ {WORDS[key]}**")
+        else:
+            parts.append(f":gray[{WORDS[key]}]")
+    st.markdown(" · ".join(parts))
+
+
+def _figures(live: Live) -> None:
+    """Draw the figures of the moment, or of the end."""
+    batch, run = live.batch, live.run
+    shown: list[tuple[str, str, str]] = []
+    best = max((value for _, value in live.steps["val/top1"]), default=None)
+    if run.state == "running":
+        shown += [
+            (
+                "Time left",
+                duration(live.seconds_left) if live.seconds_left is not None else "–",
+                "Of training, if it does not stop early",
+            ),
+            (
+                "Images/s",
+                f"{batch['images_per_second']:.0f}" if batch else "–",
+                "Training images per second in this epoch",
+            ),
+            ("Loss", f"{batch['loss']:.3f}" if batch else "–", "Of the newest batch"),
+            ("Learning rate", f"{batch['learning_rate']:.2g}" if batch else "–", "Of the newest batch"),
+        ]
+        if batch.get("gpu_memory_bytes"):
+            shown.append(("GPU memory", size_of(batch["gpu_memory_bytes"]), "Reserved on the GPU by the training"))
+        elif live.memory_bytes:
+            shown.append(("Memory", size_of(live.memory_bytes), "Of the training's process"))
+    elif run.started_at and run.finished_at:
+        shown.append(
+            ("Took", duration((run.finished_at - run.started_at).total_seconds()), "From its start to its end")
+        )
+        if batch:
+            shown.append(("Epochs", f"{live.done:.0f} of {live.epochs}" if live.epochs else f"{live.done:.0f}", "Done"))
+            shown.append(("Images/s", f"{batch['images_per_second']:.0f}", "Training images per second at the end"))
+    if best is not None:
+        shown.append(("Best top-1", percent(best), "On validation photos, so far"))
+    held = ((run.result or {}).get("metrics") or {}).get("test")
+    if run.state == "finished" and held:
+        shown.append(("Test top-1", percent(held["top1"]), "On photos that it never saw"))
+    if shown:
+        for column, (title, value, words) in zip(st.columns(len(shown)), shown, strict=True):
+            column.metric(title, value, help=words)
+
+
+def _ended_badly(live: Live) -> None:
+    message, _, hint = (live.run.error or "It ended without a word.").partition("\n")
+    what = hint or "Resume goes on from its last checkpoint. The log below says more."
+    if live.run.state == "failed":
+        show_error(FieldguideError(message, what.replace("\n", " ")))
+    else:
+        st.info(f"{plain(message)} {plain('Resume goes on from its last checkpoint.')}", icon=":material/info:")
+
+
+def live_orders(live: Live) -> None:
+    """Draw what can be done with the run in its state."""
+    run, studio = live.run, client().studio
+    with st.container(horizontal=True), guarded():
+        if run.state == "running":
+            asked, training = live.stopping, dict(live.stages)["training"] is None
+            if st.button(
+                "Stop and keep",
+                key="live-finish",
+                icon=":material/flag:",
+                disabled=bool(asked) or not training,
+                help="End the training with this epoch, keep the best weights, evaluate and explain them.",
+            ):
+                studio.stop_and_keep(run.run_id)
+                st.rerun(scope="fragment")
+        if run.state in ("running", "pending"):
+            words = "Stop at the next batch. The last checkpoint stays, so it can be resumed."
+            if st.button(
+                "Cancel", key="live-cancel", icon=":material/stop:", disabled=live.stopping == "cancel", help=words
+            ):
+                studio.cancel(run.run_id)
+                st.rerun(scope="fragment")
+        if run.state in RESUMABLE and st.button(
+            "Resume", key="live-resume", icon=":material/play_arrow:", type="primary"
+        ):
+            studio.resume(run.run_id)
+            st.rerun()
+        if run.state == "finished":
+            _links(run.run_id)
+        if (
+            run.workflow
+            and run.state != "pending"
+            and st.button("Change and train again", key="live-again", icon=":material/account_tree:")
+        ):
+            go("workflow", dataset=run.dataset or "", run=run.run_id)
+        if run.state not in ("running", "pending") and st.button(
+            "Delete …", key="live-delete", icon=":material/delete:"
+        ):
+            _confirm_delete(run.run_id)
+
+
+def _links(run_id: str) -> None:
+    for name, label, icon in (
+        ("evaluation", "Evaluation", "grid_on"),
+        ("explain", "Explain", "center_focus_strong"),
+        ("predict", "Predict", "image_search"),
+    ):
+        first = "primary" if name == "evaluation" else "secondary"
+        if st.button(label, key=f"live-to-{name}", icon=f":material/{icon}:", type=first):
+            go(name, run=run_id)
+    report = client().runs.artifact(run_id, "report")
+    if report is not None:
+        st.download_button(
+            "Report",
+            report.read_bytes,
+            f"{run_id}.html",
+            "text/html",
+            key="live-report",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+@st.dialog("Delete this run?")
+def _confirm_delete(run_id: str) -> None:
+    st.markdown(f"**{plain(run_id)}** with its checkpoints, predictions, pictures and report. This can't be undone.")
+    if st.button("Delete", key="live-delete-yes", type="primary", icon=":material/delete:"):
+        with guarded():
+            client().runs.delete(run_id)
+            st.query_params.pop("run", None)
+            st.rerun()
