@@ -19,7 +19,7 @@ from workflows.data.audit.findings import AuditReport, Finding
 from workflows.data.audit.repairs import RepairPlan, carry_out, plan_repair
 from workflows.data.audit.run import AUDIT_FILE, kept_audit
 from workflows.data.catalog import get_version, labels_of, list_datasets, list_versions
-from workflows.data.history import ImageChange, VersionChange
+from workflows.data.history import ImageChange
 from workflows.data.importing import check_name
 from workflows.data.label_files import read_labels
 from workflows.data.quarantine import Quarantined, quarantined
@@ -62,7 +62,7 @@ class Datasets:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._images, self._found = Kept(KEPT_VERSIONS), Kept(KEPT_FOUND)
-        self._audits, self._histories, self._reports = Kept(16), Kept(8), Kept(8)
+        self._audits, self._differences, self._reports = Kept(16), Kept(8), Kept(8)
 
     # ------------------------------------------------------------------ reading
 
@@ -217,17 +217,14 @@ class Datasets:
 
     # ------------------------------------------------------------------- history
 
-    def history(self, name: str) -> list[histories.VersionChange]:
-        """Return how a data set became what it is, newest first. Raises DatasetError."""
-        newest = self.version(name)
-        return self._histories.get(
-            (name, newest.number, newest.fingerprint), lambda: histories.history(self._store, name)
-        )
+    def history(self, name: str) -> list[DatasetVersion]:
+        """Return all versions of a data set, newest first. Raises DatasetError."""
+        return list_versions(self._store, name)[::-1]
 
     def diff(self, name: str, before: int, after: int) -> histories.VersionDiff:
         """Return what a version has otherwise than another. Raises DatasetError."""
         key = (name, before, after, self.version(name, after).fingerprint)
-        return self._histories.get(key, lambda: histories.diff(self._store, name, before, after))
+        return self._differences.get(key, lambda: histories.diff(self._store, name, before, after))
 
     def deletion_plan(self, name: str) -> deletion.DeletionPlan:
         """Return what deleting a data set would remove. Raises DatasetError."""
@@ -312,7 +309,6 @@ __all__ = [
     "Query",
     "RepairPlan",
     "Split",
-    "VersionChange",
     "expected_splits",
     "suggest_name",
     "too_small",

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.client import client
-from app.client.datasets import DatasetVersion, ImageChange, VersionChange
+from app.client.datasets import DatasetVersion, ImageChange
 from app.components.dataset_actions import DONE, change
 from app.components.dataset_jobs import import_facts, quarantine, source_words
 from app.components.gallery import Tile, gallery
@@ -44,7 +44,7 @@ def history_panel(version: DatasetVersion) -> None:
         _delete(version.name)
 
 
-def _versions(changes: list[VersionChange]) -> int:
+def _versions(changes: list[DatasetVersion]) -> int:
     """Show the versions as a table; return which one is looked at."""
     table = pd.DataFrame(
         {
@@ -52,9 +52,8 @@ def _versions(changes: list[VersionChange]) -> int:
             "when": [each.created_at for each in changes],
             "who": [each.author for each in changes],
             "what": [each.action.replace("-", " ") for each in changes],
-            "changed": [each.in_words() for each in changes],
             "images": [each.images for each in changes],
-            "classes": [each.classes for each in changes],
+            "classes": [len(each.classes) for each in changes],
             "why": [_why(each.reason) for each in changes],
         }
     )
@@ -70,7 +69,6 @@ def _versions(changes: list[VersionChange]) -> int:
             "when": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm"),
             "who": st.column_config.TextColumn("Who", width="small"),
             "what": st.column_config.TextColumn("What", width="small"),
-            "changed": st.column_config.TextColumn("Changed", width=150),
             "why": st.column_config.TextColumn("Why", width="large"),
             "images": st.column_config.NumberColumn("Photos", format="localized", width=80),
             "classes": st.column_config.NumberColumn("Classes", format="localized", width=80),
@@ -85,7 +83,7 @@ def _why(reason: str) -> str:
     return f"{before}{middle}{source_words(path)}" if path.startswith("/") else reason
 
 
-def _one(version: DatasetVersion, changes: list[VersionChange], place: int) -> None:
+def _one(version: DatasetVersion, changes: list[DatasetVersion], place: int) -> None:
     """Show what a version has otherwise than another."""
     looked = changes[place]
     others = [each.number for each in changes if each.number != looked.number]
