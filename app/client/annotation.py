@@ -192,10 +192,8 @@ def queues(datasets: Datasets, version: DatasetVersion) -> dict[str, str]:
     for finding in report.findings if report else ():
         if finding.image_ids:
             offered[f"finding:{finding.key}"] = f"Finding: {finding.title}"
-    offered["all"] = f"All photos ({version.images:,})"
-    return offered | {
-        f"class:{label}": f"Class {label} ({images.counts.at[label, 'all']:,})" for label in version.classes
-    }
+    numbers = zip(map(str, images.counts.index), images.counts["all"].tolist(), strict=True)
+    return offered | {f"class:{label}": f"Class {label} ({number:,})" for label, number in numbers}
 
 
 def queue_ids(datasets: Datasets, annotation: Annotation, version: DatasetVersion, queue: str) -> list[str]:

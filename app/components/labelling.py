@@ -82,9 +82,11 @@ def labeller(session: Session, hot: Sequence[str]) -> None:
         table = client().datasets.images(version).table
         pending = client().annotation.pending(session.dataset)
         _skip_removed(session, table)
-        _progress(session, len(pending))
+        head = st.container()
         if session.place >= len(session.ids):
             _through(session)
+            with head:
+                _progress(session, len(pending))
             return
         classes = client().annotation.classes(version)
         image = session.ids[session.place]
@@ -96,6 +98,8 @@ def labeller(session: Session, hot: Sequence[str]) -> None:
         with right:
             _keys(session, image, now, classes if len(classes) <= HOT else hot, classes)
             st.caption(plain(row["path"]))
+        with head:  # last: who sees it move can press the next key
+            _progress(session, len(pending))
         coming = session.ids[session.place + 1 : session.place + 1 + AHEAD]
         client().datasets.prepare_photos(table["sha256"].reindex(coming).dropna().tolist())
 
