@@ -150,7 +150,8 @@ class Studio:
 
     def _services(self) -> list[Service]:
         owned = [self._prefect_service()] if self.file.prefect_auth else []
-        return [*owned, self._web_service(), self._runner_service(), self._inference_service()]
+        by_itself = [self._runner_service(), self._scheduler_service()]
+        return [*owned, self._web_service(), *by_itself, self._inference_service()]
 
     def _prefect_service(self) -> Service:
         return Service(
@@ -174,15 +175,26 @@ class Studio:
             health=lambda: f"{door.url}{WELL}",
         )
 
-    def _runner_service(self) -> Service:
+    def _access(self) -> dict[str, str]:
+        """Return what a child needs to talk to Prefect's server."""
         access = {"PREFECT_API_URL": self.file.prefect_url, "NO_PROXY": _no_proxy(), "no_proxy": _no_proxy()}
-        if self.file.prefect_auth:
-            access["PREFECT_API_AUTH_STRING"] = self.file.prefect_auth
+        return access | ({"PREFECT_API_AUTH_STRING": self.file.prefect_auth} if self.file.prefect_auth else {})
+
+    def _runner_service(self) -> Service:
         return Service(
             "runner",
             lambda: _python("flows.runner", "--studio", str(Mark.mine())),
-            environment=access,
+            environment=self._access(),
             after=("web",),
+            stop_seconds=RUNNER_STOP_SECONDS,
+        )
+
+    def _scheduler_service(self) -> Service:
+        return Service(
+            "scheduler",
+            lambda: _python("flows.scheduler", "--studio", str(Mark.mine())),
+            environment=self._access(),
+            after=("web", "prefect") if self.file.prefect_auth else ("web",),
             stop_seconds=RUNNER_STOP_SECONDS,
         )
 

@@ -4,6 +4,7 @@
 
     supervisor ─┬─ prefect     Prefect's API, on loopback, for who knows the token
                 ├─ runner ──── trainings, each in a process group of its own
+                ├─ scheduler ─ retrainings by schedule, watched folders
                 ├─ inference   models kept warm, on loopback, for who knows the token
                 └─ web         Streamlit
 
