@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from app.client.inference import Inference
     from app.client.jobs import Jobs
     from app.client.live import LiveRuns
+    from app.client.models import Models
     from app.client.runs import Runs
     from app.client.studio import Studio
+    from app.client.tuning import Tunings
     from app.client.uploads import Uploads
 
 __all__ = ["Client", "client"]
@@ -135,6 +137,20 @@ class Client:
         from app.client.comparing import Comparing
 
         return Comparing(self.store)
+
+    @cached_property
+    def models(self) -> Models:
+        """Models: versions, champions, decisions, retraining."""
+        from app.client.models import Models
+
+        return Models(self.store)
+
+    @cached_property
+    def tuning(self) -> Tunings:
+        """Searches for better workflows."""
+        from app.client.tuning import Tunings
+
+        return Tunings(self.store)
 
 
 _making = threading.Lock()
