@@ -83,7 +83,7 @@ def _upload(key: str) -> Source | None:
 
 def _folder(key: str) -> Source | None:
     left, right = st.columns([3, 2])
-    text = left.text_input("Folder, zip or tar", placeholder="/home/me/photos/flowers", key=f"{key}-path").strip()
+    text = left.text_input("Folder, zip or tar", placeholder="/data/photos/flowers", key=f"{key}-path").strip()
     labels = right.text_input("Label file, if there is one", placeholder="labels.csv", key=f"{key}-labels").strip()
     if not text:
         return None

@@ -12,7 +12,7 @@ from app.client.datasets import SPLITS, DatasetVersion, Query
 from app.client.images import NO_SPLIT
 from app.components.address import bind
 from app.components.dataset_actions import GALLERY, action_bar, choose
-from app.components.dataset_photo import photo_detail
+from app.components.dataset_photo import photo_detail, several
 from app.components.gallery import Tile, gallery, pager
 
 PER_PAGE = 48
@@ -88,18 +88,21 @@ def _page(version: DatasetVersion, rows: pd.DataFrame, show: str) -> None:
     bar = st.container()
     notes = client().datasets.reviews(version.name)
     before = set(st.session_state.get("browse-chosen", ())) & set(part.index)
-    left, right = st.columns([3, 2], gap="medium") if len(before) == 1 else (st.container(), None)
+    left, right = st.columns([3, 2], gap="medium") if before else (st.container(), None)
     with left:
-        chosen = gallery(_tiles(part, notes), key=GALLERY, columns=4 if right is not None else 8, select="many")
+        chosen = gallery(_tiles(part, notes), key=GALLERY, columns=4 if before else 8, select="many")
     st.session_state["browse-chosen"] = chosen
     _note_image(chosen)
-    if (len(chosen) == 1) != (len(before) == 1):
+    if bool(chosen) != bool(before):
         st.rerun(scope="fragment")
     with bar:
         action_bar(version, rows, part.index.tolist(), chosen, show)
-    if right is not None and len(chosen) == 1:
+    if right is not None:
         with right, st.container(border=True):
-            photo_detail(version, chosen[0], rows.loc[[chosen[0]]].iloc[0], notes.get(chosen[0]))
+            if len(chosen) == 1:
+                photo_detail(version, chosen[0], rows.loc[[chosen[0]]].iloc[0], notes.get(chosen[0]))
+            else:
+                several(rows.loc[chosen])
 
 
 def _open_wanted(rows: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from app.client import client
 from app.client.datasets import DatasetVersion
 from app.components.dataset_jobs import source_words
-from app.components.page import guarded, plain, size_of
+from app.components.page import count, guarded, plain, size_of
 from workflows.errors import ImageError
 
 
@@ -29,6 +29,21 @@ def photo_detail(version: DatasetVersion, image_id: str, row: pd.Series, note: s
     st.caption(plain(row["path"]))
     with guarded():
         _facts(version, image_id, row)
+
+
+def several(rows: pd.DataFrame) -> None:
+    """Say what several chosen photos are."""
+    st.markdown(f"**{count(len(rows))} photos**")
+    st.caption("Label, move or remove them together, above.")
+    counts = rows.assign(label=rows["label"].fillna("no label"), split=rows["split"].fillna("no split yet"))
+    table = counts.groupby(["label", "split"]).size().rename("photos").reset_index()
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="several-table",
+        height=min(420, 38 + 35 * len(table)),
+        column_config={"label": "Class", "split": "Split", "photos": "Photos"},
+    )
 
 
 def _facts(version: DatasetVersion, image_id: str, row: pd.Series) -> None:

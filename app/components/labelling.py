@@ -13,7 +13,7 @@ from app.client.datasets import DatasetVersion
 from app.components.page import count, go, guarded, plain, show_error
 from workflows.errors import FieldguideError, ImageError
 
-HIGHEST, WIDEST = 560, 720
+HIGHEST, WIDEST = 500, 720
 AHEAD = 4
 HOT = 9
 FAULT, SAID = "annotate-fault", "annotate-said"
@@ -53,14 +53,15 @@ def hot_classes(version: DatasetVersion, classes: Sequence[str], key: str) -> li
         return list(classes)
     counts = client().datasets.images(version).counts["all"]
     usual = sorted(classes, key=lambda name: -int(counts.get(name, 0)))[:HOT]
-    chosen = st.multiselect(
-        "Classes on the keys 1 to 9",
-        classes,
-        default=[name for name in classes if name in usual],
-        max_selections=HOT,
-        key=f"{key}-hot",
-        help="All others can be chosen or typed beside the photo.",
-    )
+    with st.popover("Keys", icon=":material/keyboard:"):
+        chosen = st.multiselect(
+            "Classes on the keys 1 to 9",
+            classes,
+            default=[name for name in classes if name in usual],
+            max_selections=HOT,
+            key=f"{key}-hot",
+            help="All others can be chosen or typed beside the photo.",
+        )
     return list(chosen)
 
 
@@ -95,9 +96,10 @@ def labeller(session: Session, hot: Sequence[str]) -> None:
         left, right = st.columns([3, 2], gap="medium")
         with left:
             _photo(row)
+            _ways(session, image)
+            st.caption(plain(row["path"]))
         with right:
             _keys(session, image, now, classes if len(classes) <= HOT else hot, classes)
-            st.caption(plain(row["path"]))
         with head:  # last: who sees it move can press the next key
             _progress(session, len(pending))
         coming = session.ids[session.place + 1 : session.place + 1 + AHEAD]
@@ -120,23 +122,28 @@ def _photo(row: pd.Series) -> None:
 
 
 def _keys(session: Session, image: str, now: str | None, hot: Sequence[str], classes: Sequence[str]) -> None:
-    """Draw the classes and what else can be done; each button knows its photo, however fast the keys come."""
-    st.markdown(f"Label: **{plain(now)}**" if now else "No label yet")
+    """Draw the classes; each button knows its photo, however fast the keys come."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", height=40):
+        st.markdown(f"Label: **{plain(now)}**" if now else "No label yet")
+        if now is not None:
+            text, given = "Take it away", (session, image, now, None)
+            st.button(text, key=f"bare-{image}", shortcut="0", type="tertiary", on_click=_give, args=given)
     note = client().datasets.reviews(session.dataset).get(image)
     if note is not None:
         st.caption(f":material/playlist_add_check: On the review list{f': {plain(note)}' if note else ''}")
     if not classes:
         st.info("Name the classes first: New classes, above.", icon=":material/label:")
-    for place, label in enumerate(hot, start=1):
-        st.button(
-            plain(label),
-            key=f"hot-{image}-{place}",
-            shortcut=str(place),
-            width="stretch",
-            type="primary" if label == now else "secondary",
-            on_click=_give,
-            args=(session, image, now, label),
-        )
+    with st.container(gap="xsmall"):
+        for place, label in enumerate(hot, start=1):
+            st.button(
+                plain(label),
+                key=f"hot-{image}-{place}",
+                shortcut=str(place),
+                width="stretch",
+                type="primary" if label == now else "secondary",
+                on_click=_give,
+                args=(session, image, now, label),
+            )
     other = f"other-{image}"
     st.selectbox(
         "Another class",
@@ -148,55 +155,20 @@ def _keys(session: Session, image: str, now: str | None, hot: Sequence[str], cla
         label_visibility="collapsed",
         on_change=lambda: _give(session, image, now, st.session_state[other]),
     )
-    _ways(session, image, now)
 
 
-def _ways(session: Session, image: str, now: str | None) -> None:
-    one, two = st.columns(2)
-    one.button(
-        "Back",
-        key=f"back-{image}",
-        shortcut="Left",
-        width="stretch",
-        disabled=session.place == 0,
-        on_click=_step,
-        args=(session, image, -1),
-    )
-    two.button(
-        "Skip",
-        key=f"skip-{image}",
-        shortcut="Right",
-        width="stretch",
-        on_click=_step,
-        args=(session, image, 1),
-    )
-    one.button(
-        "Undo",
-        key=f"undo-{image}",
-        shortcut="Z",
-        width="stretch",
-        icon=":material/undo:",
-        disabled=not session.given,
-        on_click=_undo,
-        args=(session,),
-    )
-    two.button(
-        "Review later",
-        key=f"review-{image}",
-        shortcut="L",
-        width="stretch",
-        icon=":material/playlist_add:",
-        on_click=_review,
-        args=(session, image),
-    )
-    if now is not None:
-        st.button(
-            "Take the label away",
-            key=f"bare-{image}",
-            shortcut="0",
-            type="tertiary",
-            on_click=_give,
-            args=(session, image, now, None),
+def _ways(session: Session, image: str) -> None:
+    """Draw what can be done without giving a label."""
+    first, nothing = session.place == 0, not session.given
+    back, skip, undo, later = st.columns(4)
+    for place, text, key, disabled, do, given in (
+        (back, "Back", "Left", first, _step, (session, image, -1)),
+        (skip, "Skip", "Right", False, _step, (session, image, 1)),
+        (undo, "Undo", "Z", nothing, _undo, (session,)),
+        (later, "Review later", "L", False, _review, (session, image)),
+    ):
+        place.button(
+            text, key=f"{text}-{image}", shortcut=key, width="stretch", disabled=disabled, on_click=do, args=given
         )
 
 

@@ -17,15 +17,17 @@ STATE = "annotate-session"
 def main() -> None:
     """Draw the page."""
     header("Annotate", "One photo at a time, one key for each class. Nothing is lost if you leave.")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    bar = st.container(horizontal=True, vertical_alignment="bottom")
+    with bar:
         name = pick_dataset("annotate")
-        if name is None:
-            return
-        with guarded():
-            version = client().datasets.version(name)
-            queue = _queue(version)
-            _besides(version)
+    if name is None:
+        return
     with guarded():
+        version = client().datasets.version(name)
+        with bar:
+            queue = _queue(version)
+            hot = hot_classes(version, client().annotation.classes(version), f"annotate-{name}")
+            _besides(version)
         session = _session(version, queue)
         if not session.ids:
             empty_state(
@@ -33,8 +35,7 @@ def main() -> None:
                 Action("Look at the photos", do=lambda: go("data", dataset=name), icon="photo_library"),
             )
             return
-        classes = client().annotation.classes(version)
-        labeller(session, hot_classes(version, classes, f"annotate-{name}"))
+        labeller(session, hot)
 
 
 def _queue(version: DatasetVersion) -> str:
