@@ -28,9 +28,10 @@ class Busy(FieldguideError):  # noqa: N818 - a state, not a fault
 class Batcher:
     """The queue before the network."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, prepare: Callable[[], object] | None = None) -> None:
+        """Make the queue; `prepare` is called once in the network's thread."""
         self._limits = limits
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network", initializer=prepare)
         self._turn = asyncio.Lock()
         self._open: dict[Hashable, _Batch] = {}
         self.waiting = 0
@@ -74,7 +75,8 @@ class Batcher:
         return rows[first : first + len(squares)]
 
     async def _run(self, model: Hashable, batch: _Batch, compute: Compute) -> np.ndarray:
-        await asyncio.sleep(self._limits.gather_seconds)
+        # one who is alone doesn't wait; others who were let in are being decoded and may come at any moment
+        await asyncio.sleep(self._limits.gather_seconds if self.waiting > batch.size else 0)
         async with self._turn:  # while others have it, the batch still grows
             if self._open.get(model) is batch:
                 del self._open[model]

@@ -24,7 +24,7 @@ class Limits:
     batch: int = 64
     """Photos that the network takes at once."""
     gather_seconds: float = 0.004
-    """How long the first photo of a batch waits for others."""
+    """How long the first photo of a batch waits for others that are still being decoded."""
     models: int = 4
     """Classifiers kept loaded."""
     model_bytes: int = 2048 * MEGABYTE
