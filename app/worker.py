@@ -117,10 +117,18 @@ def _audit(store: Store, name: str, progress: Progress) -> dict[str, Any]:
     return {"dataset": name, "version": report.version, "findings": len(report.findings), "seconds": report.seconds}
 
 
+def advise(store: Store, request: Request, progress: Progress) -> dict[str, Any]:
+    """Find out which workflows to recommend for a data set."""
+    from app.advising import advise as recommend
+
+    return recommend(store, request, progress)
+
+
 KINDS: dict[str, Callable[[Store, Request, Progress], dict[str, Any]]] = {
     "look": look,
     "import": take_in,
     "audit": look_over,
+    "advise": advise,
 }
 
 

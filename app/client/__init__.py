@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from app.client.studio import Studio
     from app.client.tuning import Tunings
     from app.client.uploads import Uploads
+    from app.client.workflows import Workflows
 
 __all__ = ["Client", "client"]
 
@@ -71,6 +72,13 @@ class Client:
         from app.client.live import LiveRuns
 
         return LiveRuns(self.store)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Workflows: recommended, saved, changed, priced."""
+        from app.client.workflows import Workflows
+
+        return Workflows(self.store)
 
     @cached_property
     def datasets(self) -> Datasets:

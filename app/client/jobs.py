@@ -17,7 +17,7 @@ from flows.leash import Mark
 from workflows.errors import DatasetError, FieldguideError
 from workflows.store.store import Store
 
-Kind = Literal["look", "import", "audit"]
+Kind = Literal["look", "import", "audit", "advise"]
 KEPT = 50
 
 
@@ -27,7 +27,7 @@ class Job:
 
     Attributes:
         dataset: name of the data set that it is about.
-        stage: what it does now: `unpack`, `import`, `measure`, `audit`; empty before it told.
+        stage: what it does now: `unpack`, `import`, `measure`, `audit`, `advise`; empty before it told.
         done: units of the stage that are done, of `total`.
         text: a remark.
         result: what came of it; an import has it before its audit is over.

@@ -93,10 +93,10 @@ def _drawing_order(workflow: Workflow) -> list[Node]:
 
 def _label(node: Node) -> list[str]:
     title = node.id if node.id == node.kind else f"{node.id} ({node.kind})"
-    return [title, *_facts(node)]
+    return [title, *node_facts(node)]
 
 
-def _facts(node: Node) -> list[str]:
+def node_facts(node: Node) -> list[str]:
     """Put the settings that matter most into words, such as "image_size 224"."""
     values = node.settings.model_dump()
     if node.kind == "split" and values["source"] == "version":

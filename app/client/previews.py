@@ -1,0 +1,124 @@
+"""Pictures of what training will see, from a process that knows how to make them and stays for a while."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from base64 import b64decode
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flows.leash import Mark
+from workflows.errors import ImageError, StorageError
+from workflows.store.store import Store
+
+if TYPE_CHECKING:
+    from workflows.graph.workflow import Workflow
+
+KEPT = 12
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One photo as validation sees it, and as training sees it again and again; all PNG or JPEG."""
+
+    validation: bytes
+    training: tuple[bytes, ...]
+
+
+class Previews:
+    """Makes previews in the background. Safe to use from many sessions (threads) at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="previews")
+        self._lock = threading.Lock()
+        self._made: OrderedDict[str, Future[Preview]] = OrderedDict()
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, workflow: Workflow, sha256: str, seed: int, count: int = 11) -> Future[Preview]:
+        """Return the preview that is being made, or was made, of a stored photo.
+
+        The future raises FieldguideError: the photo can't be read, or the process that makes previews can't start.
+
+        Args:
+            workflow: whose augmentation and network's input count.
+            sha256: the photo.
+            seed: another one gives other pictures.
+            count: of pictures as training sees them.
+        """
+        model = {"image_size": workflow.model.image_size, "square": workflow.model.square}
+        request = {
+            "path": str(self._store.blobs.path(sha256)),
+            "model": model,
+            "augmentation": workflow.augmentation.model_dump(mode="json"),
+            "seed": seed,
+            "count": count,
+        }
+        line = json.dumps(request, sort_keys=True)
+        with self._lock:
+            if line not in self._made:
+                self._made[line] = self._asking.submit(self._make, line)
+            self._made.move_to_end(line)
+            while len(self._made) > KEPT:
+                self._made.popitem(last=False)[1].cancel()
+            return self._made[line]
+
+    def forget(self, future: Future[Preview]) -> None:
+        """Let the next one who asks for a preview that failed have it tried again."""
+        with self._lock:
+            for line in [line for line, made in self._made.items() if made is future]:
+                del self._made[line]
+
+    def _make(self, line: str) -> Preview:
+        answer = self._answer(line) or self._answer(line)  # it may just have left, because nobody asked for long
+        if not answer:
+            raise StorageError("The preview can't be made: its process ended.", "If memory is short, close programs.")
+        if "error" in answer:
+            raise ImageError(answer["error"], answer["hint"])
+        return Preview(b64decode(answer["validation"]), tuple(b64decode(one) for one in answer["training"]))
+
+    def _answer(self, line: str) -> dict[str, Any] | None:
+        """Ask the process, started if need be; None if it went away."""
+        try:
+            process = self._running()
+            if process.stdin is None or process.stdout is None:  # both are pipes
+                return None
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            told = process.stdout.readline()
+        except OSError:
+            self._end()
+            return None
+        if not told:
+            self._end()
+            return None
+        return dict(json.loads(told))
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-P", "-m", "app.augmenting", str(Mark.mine())]
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=dict(os.environ))
+        return self._process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                try:
+                    if pipe is not None:
+                        pipe.close()
+                except OSError:  # what was not read by a process that is gone
+                    continue
+
+    def close(self) -> None:
+        """End the process; the next question starts another one."""
+        self._asking.submit(self._end).result()

@@ -1,0 +1,291 @@
+"""Workflows as pages need them: recommended, saved under names, changed, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from app.advising import hardware_from, release
+from app.client.jobs import Job, Jobs
+from app.client.previews import Previews
+from workflows.data.catalog import get_version
+from workflows.data.version import DatasetVersion
+from workflows.errors import RunError, StorageError, UsageError, WorkflowError
+from workflows.graph.drawing import node_facts
+from workflows.graph.workflow import Workflow, dumps, list_templates, load_template, loads
+from workflows.recommend.estimate import (
+    EVALUATION_SPEEDUP,
+    MODEL_COSTS,
+    Speed,
+    estimate,
+    training_speed,
+)
+from workflows.recommend.facts import Facts, dataset_facts
+from workflows.recommend.hardware import Hardware
+from workflows.store.files import read_json, storage_errors, write_atomic
+from workflows.store.names import slug
+from workflows.store.run_list import count_runs
+from workflows.store.store import Store
+
+CLASSES_COUNTED, FEATURES = 1000, 1280
+"""The classifier layer that `MODEL_COSTS` counts, and its inputs."""
+SUFFIX = ".yaml"
+MOST_BYTES = 1_000_000
+KEPT_FACTS = 8
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A workflow that somebody kept. `key` is its file's name without the ending."""
+
+    key: str
+    name: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a workflow is expected to cost here.
+
+    Attributes:
+        seconds, seconds_low, seconds_high: of the whole run.
+        memory_bytes: on the training device.
+        model_bytes: of the trained model's file.
+        predicted_per_second: images per second that the trained model predicts, in batches on this device.
+        basis: what the times rest on.
+    """
+
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    memory_bytes: int
+    model_bytes: int
+    predicted_per_second: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What is recommended for a version of a data set on this machine, by goal."""
+
+    dataset: str
+    version: int
+    hardware: Hardware
+    speed: Speed
+    workflows: dict[str, Workflow]
+
+
+class Workflows:
+    """Recommends, keeps and prices workflows."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._jobs = store, Jobs(store)
+        self._facts: dict[tuple[str, str], Facts] = {}
+        self.previews = Previews(store)
+
+    # ------------------------------------------------------------- recommended
+
+    def advice(self, dataset: str) -> Advice | None:
+        """Return what is recommended for the newest version, None if that is still to be found out (`ask`).
+
+        Raises:
+            DatasetError: there is no such data set.
+        """
+        version = get_version(self._store, dataset)
+        try:
+            found = read_json(self._advice_path(version))
+            if found["release"] != release() or self._better_known(found):
+                return None
+            workflows = {goal: Workflow.model_validate(one) for goal, one in found["workflows"].items()}
+            return Advice(dataset, version.number, hardware_from(found["hardware"]), Speed(*found["speed"]), workflows)
+        except (StorageError, ValidationError, KeyError, TypeError):
+            return None
+
+    def _better_known(self, found: dict[str, Any]) -> bool:
+        """Whether runs have finished since, by which the speed can be told better than by a second of measuring."""
+        measured = Speed(*found["speed"]).certainty == "runs"
+        return not measured and count_runs(self._store.database).get("finished", 0) > int(found["finished"])
+
+    def ask(self, dataset: str) -> Job:
+        """Begin to find out what is recommended, in a process of its own; return the work, maybe under way already.
+
+        Raises:
+            DatasetError: there is no such data set.
+        """
+        version = get_version(self._store, dataset)
+        running = [job for job in self._jobs.of(dataset, "advise") if job.running]
+        return running[0] if running else self._jobs.start("advise", dataset, {"path": str(self._advice_path(version))})
+
+    def forget(self, dataset: str) -> None:
+        """Have the recommendation found out anew at the next `ask`."""
+        self._advice_path(get_version(self._store, dataset)).unlink(missing_ok=True)
+
+    def _advice_path(self, version: DatasetVersion) -> Path:
+        return self._store.cache_folder / "advice" / version.name / f"{version.number}-{version.fingerprint[:16]}.json"
+
+    # ------------------------------------------------------------------- costs
+
+    def cost(self, advice: Advice, workflow: Workflow) -> Cost:
+        """Return what a workflow costs on the data set and the device of `advice`. Raises DatasetError."""
+        facts, model = self._facts_of(advice), workflow.model
+        found = estimate(facts, workflow, advice.hardware, advice.speed)
+        speed = training_speed(model.size, model.image_size, advice.hardware.kind, advice.speed) * EVALUATION_SPEEDUP
+        head = FEATURES + 1
+        parameters = MODEL_COSTS[model.size].parameters + head * (facts.classes - CLASSES_COUNTED)
+        return Cost(
+            seconds=found.seconds,
+            seconds_low=found.seconds_low,
+            seconds_high=found.seconds_high,
+            memory_bytes=found.memory_bytes,
+            model_bytes=4 * parameters,
+            predicted_per_second=speed,
+            basis=found.basis,
+        )
+
+    def _facts_of(self, advice: Advice) -> Facts:
+        version = get_version(self._store, advice.dataset, advice.version)
+        key = (version.name, version.fingerprint)
+        if key not in self._facts:
+            while len(self._facts) >= KEPT_FACTS:
+                del self._facts[next(iter(self._facts))]
+            self._facts[key] = dataset_facts(version)
+        return self._facts[key]
+
+    # ------------------------------------------------------------------- saved
+
+    @property
+    def folder(self) -> Path:
+        """Where saved workflows are, each a YAML file."""
+        return self._store.home / "workflows"
+
+    def saved(self) -> list[Saved]:
+        """Return the saved workflows, the newest first."""
+        found = []
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            if path.name.startswith("."):
+                continue  # being written
+            try:
+                changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                found.append(Saved(path.stem, _name_in(path), changed))
+            except OSError:
+                continue  # deleted in this moment
+        return sorted(found, key=lambda saved: saved.changed_at, reverse=True)
+
+    def templates(self) -> list[str]:
+        """Return the names of ready-made workflows."""
+        return list_templates()
+
+    def open(self, key: str) -> Workflow:
+        """Return a saved workflow, or a ready-made one by its name.
+
+        Raises:
+            WorkflowError: it is wrong, or there is none.
+        """
+        path = self._path(key)
+        if not path.is_file():
+            return load_template(key)
+        try:
+            return loads(path.read_text(encoding="utf-8-sig"), f"the workflow {key!r}")
+        except (OSError, UnicodeDecodeError) as error:
+            raise WorkflowError(f"The workflow {key!r} can't be read: {error}.") from error
+
+    def save(self, workflow: Workflow, name: str) -> str:
+        """Keep a workflow under a name, in place of what has it; return its key.
+
+        Raises:
+            UsageError: the name is empty.
+            StorageError: the disk is full or refuses.
+        """
+        name = " ".join(name.split())
+        if not name:
+            raise UsageError("A workflow needs a name to be kept.", "Give it one, such as `birds, large`.")
+        same = [saved.key for saved in self.saved() if saved.name == name]
+        key = same[0] if same else self._free_key(name)
+        write_atomic(self._path(key), self.as_yaml(workflow.model_copy(update={"name": name})))
+        return key
+
+    def duplicate(self, key: str) -> str:
+        """Keep a copy of a saved workflow; return the copy's key. Raises WorkflowError or StorageError."""
+        workflow = self.open(key)
+        names = {saved.name for saved in self.saved()}
+        name, number = f"{workflow.name} (copy)", 2
+        while name in names:
+            name, number = f"{workflow.name} (copy {number})", number + 1
+        return self.save(workflow, name)
+
+    def delete(self, key: str) -> None:
+        """Forget a saved workflow. Raises StorageError."""
+        with storage_errors(self._path(key)):
+            self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        if key != slug(key, "", len(key)):
+            raise WorkflowError(f"{key!r} is not the name of a saved workflow.")
+        return self.folder / f"{key}{SUFFIX}"
+
+    def _free_key(self, name: str) -> str:
+        stem, taken = slug(name, "workflow"), {saved.key for saved in self.saved()} | set(list_templates())
+        numbered = (f"{stem}-{number}" for number in range(2, 10_000))
+        return stem if stem not in taken else next(key for key in numbered if key not in taken)
+
+    # ------------------------------------------------------------- as documents
+
+    def as_yaml(self, workflow: Workflow) -> bytes:
+        """Return a workflow as YAML that says what it is for."""
+        return dumps(workflow).encode()
+
+    def from_yaml(self, content: bytes, where: str) -> Workflow:
+        """Read a workflow from an upload.
+
+        Raises:
+            WorkflowError: with every bad node and field.
+        """
+        if len(content) > MOST_BYTES:
+            raise WorkflowError(f"{where} is larger than a workflow can be ({len(content):,} bytes).")
+        try:
+            return loads(content.decode("utf-8-sig"), where)
+        except UnicodeDecodeError as error:
+            raise WorkflowError(f"{where} is not text in UTF-8, so it can't be a workflow.") from error
+
+    def of_run(self, run_id: str) -> Workflow:
+        """Return the workflow of a run.
+
+        Raises:
+            RunError: there is no such run, or it has none yet.
+        """
+        document = self._store.runs.get(run_id).workflow
+        try:
+            return Workflow.model_validate(document)
+        except ValidationError as error:
+            raise RunError(f"Run {run_id} has no workflow that this release can read.") from error
+
+    def facts(self, workflow: Workflow) -> list[tuple[str, str, list[str]]]:
+        """Return (id, kind, what matters most of its settings) of the nodes, in their order."""
+        return [(node.id, node.kind, node_facts(node)) for node in workflow.order()]
+
+    # ------------------------------------------------------------------ photos
+
+    def training_photos(self, dataset: str) -> list[tuple[str, str]]:
+        """Return (SHA-256, class) of the newest version's training photos. Raises DatasetError."""
+        table = get_version(self._store, dataset).labelled()
+        chosen = table[table["split"] == "train"]
+        return list(zip(chosen["sha256"].astype(str), chosen["label"].astype(str), strict=True))
+
+
+def _name_in(path: Path) -> str:
+    """Return the name that a workflow's file gives it, without judging the rest; else the file's."""
+    head = []
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for line in file:
+            if line.startswith("nodes:"):
+                break
+            head.append(line)
+    try:
+        return str(yaml.safe_load("".join(head))["name"])
+    except (yaml.YAMLError, KeyError, TypeError):
+        return path.stem
