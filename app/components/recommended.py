@@ -1,0 +1,101 @@
+"""The recommended workflow for each goal, beside each other: what they cost, and why they are as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.client import client
+from app.client.workflows import Advice
+from app.components.page import count, duration, guarded, plain, show_error, size_of
+from app.components.workflow_draft import GOALS, asked_source, come_from
+from app.components.workflow_form import reasons
+
+if TYPE_CHECKING:
+    from app.client.jobs import Job
+    from workflows.graph.workflow import Workflow
+
+POLL_SECONDS = 0.5
+WORDS = {
+    "fast": "a small network that learns and predicts quickly",
+    "balanced": "good accuracy in reasonable time",
+    "accurate": "the best accuracy, whatever time it takes",
+}
+TOLD = ("size", "image_size", "epochs")
+"""The choices whose reasons stand on the cards; the rest is one click away."""
+
+
+def wait_for_advice(dataset: str) -> Advice | None:
+    """Return what is recommended; meanwhile show how far finding it out is, or why it can't be."""
+    advice = client().workflows.advice(dataset)
+    if advice is not None:
+        return advice
+    ended = [job for job in client().jobs.of(dataset, "advise") if not job.running and job.error is not None]
+    if ended and ended[0].error is not None:
+        show_error(ended[0].error)
+        if st.button("Try again", key="advice-again", icon=":material/refresh:"):
+            client().jobs.forget(ended[0])
+            st.rerun()
+        return None
+    job = client().workflows.ask(dataset)
+    st.fragment(_progress, run_every=POLL_SECONDS)(job)
+    return None
+
+
+def _progress(job: Job) -> None:
+    if not job.running:
+        st.rerun()
+    share = min(1.0, job.done / job.total) if job.total else 0.0
+    st.progress(share, text=f"Finding out what to recommend: {plain(job.text or 'starting')} …")
+
+
+def recommended(dataset: str, advice: Advice) -> None:
+    """Draw a card for each goal; the one that the page works on is marked."""
+    _, name, value = asked_source(dataset)
+    for column, goal in zip(st.columns(len(GOALS)), GOALS, strict=True):
+        with column, guarded():
+            _card(advice, goal, chosen=name == "goal" and value == goal)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        basis = client().workflows.cost(advice, advice.workflows["balanced"]).basis.partition(";")[0]
+        st.caption(f"On {plain(advice.hardware.name)}, {advice.hardware.cores} cores; times are {plain(basis)}.")
+        if st.button("Measure again", key="advice-refresh", icon=":material/refresh:", type="tertiary"):
+            client().workflows.forget(dataset)
+            st.rerun()
+
+
+def _card(advice: Advice, goal: str, *, chosen: bool) -> None:
+    workflow = advice.workflows[goal]
+    with st.container(border=True, height="stretch"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{GOALS[goal]}**")
+            if chosen:
+                st.badge("chosen", icon=":material/check:", color="green")
+            elif st.button("Choose", key=f"goal-{goal}", type="tertiary", icon=":material/arrow_downward:"):
+                come_from("goal", goal)
+                st.rerun()
+        st.caption(WORDS[goal])
+        _cost_table(advice, workflow)
+        st.caption("  \n".join(f":material/subdirectory_arrow_right: {line}" for line in _main_reasons(workflow)))
+        with st.popover("All reasons", icon=":material/help:", type="tertiary"):
+            reasons(workflow)
+
+
+def _cost_table(advice: Advice, workflow: Workflow) -> None:
+    cost, model, training = client().workflows.cost(advice, workflow), workflow.model, workflow.training
+    rows = [
+        ("Model", f"{model.family.removesuffix('-cls')}{model.size} at {model.image_size} px"),
+        ("Training", f"{count(training.epochs)} epochs, batch {count(training.batch)}"),
+        ("Time", f"{duration(cost.seconds)} ({duration(cost.seconds_low)} to {duration(cost.seconds_high)})"),
+        ("Memory", size_of(cost.memory_bytes)),
+        ("Model file", size_of(cost.model_bytes)),
+        ("Predicts", f"{count(round(cost.predicted_per_second))} images/s"),
+    ]
+    lines = [f"| {name} | {plain(value)} |" for name, value in rows]
+    st.markdown("\n".join(["| | |", "|---|---|", *lines]))
+
+
+def _main_reasons(workflow: Workflow) -> list[str]:
+    ids = {workflow.node("model").id, workflow.node("training").id}
+    said = [reason for field in TOLD for reason in workflow.reasons if reason.field == field and reason.node in ids]
+    return [plain(line) for line in dict.fromkeys(reason.because for reason in said)]

@@ -1,0 +1,104 @@
+"""The workflow that a person is working on: where it came from, and what was changed since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.client import client
+from app.client.workflows import Advice
+
+if TYPE_CHECKING:
+    from workflows.graph.workflow import Workflow
+
+KEY = "workflow-draft"
+GOALS = {"fast": "Small and fast", "balanced": "Balanced", "accurate": "Most accurate"}
+DEFAULT_GOAL = "balanced"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is being worked on.
+
+    Attributes:
+        source: data set and parameter of the address that it came from, e.g. ("birds", "goal", "fast").
+        base: as it came.
+        workflow: as it is now.
+        turn: another number for each workflow that came, so that no form remembers the one before.
+    """
+
+    source: tuple[str, str, str]
+    base: Workflow
+    workflow: Workflow
+    turn: int
+
+    @property
+    def changed(self) -> set[str]:
+        """The kinds of the nodes that differ from how they came."""
+        return {node.kind for node in self.workflow.nodes if node.settings != self.base.node(node.kind).settings}
+
+
+def asked_source(dataset: str) -> tuple[str, str, str]:
+    """Return what the address asks for: a run's workflow, a saved one, an uploaded one, or the one for a goal."""
+    for name in ("run", "saved", "upload"):
+        if value := st.query_params.get(name):
+            return dataset, name, value
+    goal = st.query_params.get("goal", DEFAULT_GOAL)
+    return dataset, "goal", goal if goal in GOALS else DEFAULT_GOAL
+
+
+def come_from(name: str, value: str) -> None:
+    """Have the page work on what comes from there; what was changed before is given up."""
+    for other in ("run", "saved", "upload", "goal"):
+        st.query_params.pop(other, None)
+    st.query_params[name] = value
+    st.session_state.pop(KEY, None)
+
+
+def current_draft(dataset: str, advice: Advice | None) -> Draft | None:
+    """Return the draft that the address asks for; None while the recommendation is not known yet.
+
+    Raises:
+        FieldguideError: there is no such run or saved workflow, or it is wrong.
+    """
+    source, draft = asked_source(dataset), st.session_state.get(KEY)
+    if isinstance(draft, Draft) and draft.source == source:
+        return draft
+    workflow = _from(source, advice)
+    if workflow is None:
+        return None
+    number = workflow.dataset.version if workflow.dataset.name == dataset else None
+    workflow = workflow.for_dataset(dataset, number if source[1] == "goal" else None)
+    return _keep(Draft(source, workflow, workflow, int(st.session_state.get("workflow-turn", 0)) + 1))
+
+
+def _from(source: tuple[str, str, str], advice: Advice | None) -> Workflow | None:
+    _, name, value = source
+    if name == "run":
+        return client().workflows.of_run(value)
+    if name == "saved":
+        return client().workflows.open(value)
+    if name == "upload":
+        uploaded = st.session_state.get("workflow-uploaded")
+        if uploaded is not None and uploaded[0] == value:
+            return uploaded[1]  # type: ignore[no-any-return]
+        st.query_params.pop("upload")  # of another session
+        return advice.workflows[DEFAULT_GOAL] if advice else None
+    return advice.workflows[value] if advice else None
+
+
+def keep_changed(draft: Draft, workflow: Workflow) -> Draft:
+    """Return the draft with another state of its workflow."""
+    return draft if workflow is draft.workflow else _keep(Draft(draft.source, draft.base, workflow, draft.turn))
+
+
+def reset() -> None:
+    """Give up what was changed."""
+    st.session_state.pop(KEY, None)
+
+
+def _keep(draft: Draft) -> Draft:
+    st.session_state[KEY], st.session_state["workflow-turn"] = draft, draft.turn
+    return draft
