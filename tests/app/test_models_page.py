@@ -1,0 +1,203 @@
+"""The page Models: what answers for a name, changing it, why it was changed, retraining it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import app.client as clients
+from app.client.models import Models
+from flows.errands import Errand, Errands
+from tests.app.studio import eventually
+from tests.tiny import train_tiny
+from workflows.errors import ModelError, UsageError
+from workflows.registry import models as registry
+from workflows.retraining.plan import RetrainSettings
+from workflows.retraining.retrain import retrain
+from workflows.store.store import Store
+
+PAGE = Path(clients.__file__).parents[1] / "views" / "models.py"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
+    """A store with the model `digits`: one version by hand, one that came of a retraining, a run besides."""
+    home = tmp_path_factory.mktemp("models") / "home"
+    first = train_tiny(home, tiny_source, epochs=1)
+    registry.register(first.store, "digits", first.run_id, author="ada", reason="a start")
+    retrain(first.store, "digits", "a test", RetrainSettings(min_changes=0, epochs=4, device="cpu"))
+    retrain(first.store, "digits", "a test")
+    return home
+
+
+@pytest.fixture
+def store(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A copy that a test may change."""
+    home = Path(shutil.copytree(written, tmp_path / "home"))
+    monkeypatch.setenv("FIELDGUIDE_HOME", str(home))
+    clients._only.cache_clear()
+    yield Store(home)
+    clients._only.cache_clear()
+
+
+def page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in query.items():
+        test.query_params[name] = value
+    return sound(test.run())
+
+
+def sound(test: AppTest) -> AppTest:
+    assert not test.exception, test.exception[0].message
+    return test
+
+
+def words(test: AppTest) -> str:
+    return "\n".join(str(part.value) for part in (*test.markdown, *test.caption, *test.error))
+
+
+def test_a_list_of_models_with_their_champions(store: Store) -> None:
+    test = page()
+    (row,) = test.dataframe[0].value.to_dict("records")
+    champion = registry.champion(store, "digits")
+    assert row["Model"] == "digits"
+    assert row["Champion"] == f"v{champion.number} of 2"
+    assert row["Accuracy"] == pytest.approx(100 * champion.metrics["test"]["top1"])
+    assert "to" in row["95 % interval"]
+    assert row["Trained on"] == f"{champion.dataset} v{champion.version}"
+
+
+def test_promoting_and_rolling_back_ask_for_a_reason_and_are_logged(store: Store) -> None:
+    other = 3 - registry.champion(store, "digits").number
+    models = Models(store)
+    with pytest.raises(UsageError, match="Why"):
+        models.promote("digits", other, " ")
+    models.promote("digits", other, "looks better")
+    test = page(model="digits")
+    assert f"digits v{other}" in words(test)
+    assert "looks better" in words(test)
+    test.button(key="rollback-go").click()
+    test = sound(test.run())
+    assert any("Why" in error.value for error in test.error)
+    test.text_input(key="rollback-why").input("complaints")
+    test.button(key="rollback-go").click()
+    sound(test.run())
+    assert registry.champion(store, "digits").number == 3 - other
+    line = store.models.promotions("digits")[-1]
+    assert (line.action, line.reason, bool(line.author)) == ("rollback", "complaints", True)
+    log = page(model="digits", view="log").dataframe[0].value
+    assert log["Why"].tolist()[:2] == ["complaints", "looks better"]
+
+
+def test_registering_a_run_under_a_new_name_whatever_it_is_called(store: Store) -> None:
+    run = store.models.versions("digits")[0].run_id
+    with pytest.raises(UsageError):
+        Models(store).register("<b>x</b>", run)
+    test = page()
+    test.selectbox(key="register-run").select(run)
+    test = sound(test.run())
+    test.text_input(key=f"register-name-{run}").input("second")
+    test.text_input(key="register-why").input("# not a *heading* <b>")
+    test.button(key="register-go").click()
+    test = sound(test.run())
+    assert registry.champion(store, "second").run_id == run
+    assert test.query_params["model"] == "second"
+    assert store.models.versions("second")[0].reason == "# not a *heading* <b>"
+
+
+def test_a_version_is_handed_out_as_a_zip(store: Store) -> None:
+    content = Models(store).archive("digits", 1)
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        names = set(packed.namelist())
+        weights = packed.read("digits-v1/model.safetensors")
+    assert names == {"digits-v1/README.txt", "digits-v1/model.json", "digits-v1/model.safetensors"}
+    assert weights == registry.weights_path(store, registry.get_model(store, "digits", 1)).read_bytes()
+
+
+def test_decisions_with_everything_that_spoke_for_them(store: Store) -> None:
+    nothing, judged = Models(store).decisions("digits")
+    assert nothing.outcome == "unchanged"
+    comparison = Models(store).comparison(judged)
+    assert comparison is not None and comparison.images > 0
+    assert Models(store).comparison(nothing) is None
+    test = page(decision=judged.decision_id)
+    assert test.query_params["model"] == "digits"
+    assert judged.reason.split(";")[0][:20].replace(" ", "") in words(test).replace(" ", "").replace("\\", "")
+    assert len(test.dataframe) == 3  # the log, the metrics, the classes
+    assert b"<html" in (Models(store).report(judged.decision_id) or b"")
+    assert "There is no decision" in words(page(model="digits", view="decisions", decision="never")).replace("\\", "")
+    assert "There is no model" in words(page(model="nobody")).replace("\\", "")
+
+
+def test_the_form_asks_for_every_setting_and_keeps_to_its_bounds(store: Store) -> None:
+    test = page(model="digits", view="retrain")
+    numbers = {each.label: each for each in test.number_input}
+    for name, field in RetrainSettings.model_fields.items():
+        if name not in ("rules", "allow", "start_from", "device"):
+            assert any(each.key == f"retrain-digits-{name}" for each in test.number_input), name
+            assert test.number_input(key=f"retrain-digits-{name}").value == field.default
+    assert test.selectbox(key="retrain-digits-start_from").value == "pretrained"
+    assert numbers["Level of the test"].value == 0.05
+    with pytest.raises(UsageError, match="min_changes"):
+        Models(store).retrain("digits", {"min_changes": -1})
+    with pytest.raises(ModelError):
+        Models(store).retrain("nobody", {})
+
+
+def test_retraining_runs_beside_the_page_and_its_outcome_is_shown(store: Store) -> None:
+    models = Models(store)
+    errand = models.retrain("digits", {})  # nothing is new: done at once
+    end_of(models.errands, errand.id)
+    assert models.errands.outcome(errand) == {"subject": errand.subject}, models.errands.last_words(errand)
+    assert models.decision(errand.subject).outcome == "unchanged"
+    assert models.decision(errand.subject).trigger.endswith("in the studio")
+    assert "Nothing to do" in words(page(model="digits", view="retrain"))
+
+
+def test_errands_tell_how_they_stand(store: Store) -> None:
+    errands = Errands(store)
+    assert errands.all() == []
+    errand = _recorded(errands)
+    assert errands.state(errand) == "running"  # its process may still be starting
+    dead = replace(errand, process="1@1.0")
+    errands.write(dead)
+    assert errands.state(dead) == "interrupted"
+    errands.stop(dead)
+    assert errands.state(dead) == "stopped"
+    errands.end(dead, {"error": "no memory", "hint": "close programs"})
+    assert errands.state(dead) == "failed"
+    errands.end(dead, {"subject": "x"})
+    assert errands.state(dead) == "done"
+    assert errands.all("retrain", "digits") == [dead]
+    assert errands.all("tune") == []
+
+
+def _recorded(errands: Errands) -> Errand:
+    errand = Errand("one", "retrain", "digits", "d", {}, "ada", "2026-01-01T00:00:00+00:00", time.time())
+    errands.write(errand)
+    return errand
+
+
+def end_of(errands: Errands, errand_id: str) -> None:
+    """Wait until an errand's process has ended."""
+
+    def over() -> bool:
+        found = errands.find(errand_id)
+        return found is not None and errands.state(found) not in ("running", "stopping")
+
+    eventually(over, 180)
+
+
+def test_an_empty_home_says_what_a_model_is(home: Path) -> None:
+    clients._only.cache_clear()
+    test = page()
+    assert "no models yet" in words(test).replace("\\", "")
+    clients._only.cache_clear()
