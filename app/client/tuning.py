@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from app.client.evaluation import Kept
 from flows.errands import STATES_AT_WORK, Errand, Errands, ErrandState
 from workflows.data.publishing import resolve_author
-from workflows.errors import FieldguideError, UsageError
-from workflows.graph.workflow import dumps
+from workflows.errors import RunError, UsageError
+from workflows.graph.workflow import Workflow, dumps
 from workflows.store.store import Store
 from workflows.tuning.space import workflow_at
 from workflows.tuning.study import (
@@ -196,19 +196,17 @@ class Tunings:
         """Ask a tuning to end; its finished trials stay."""
         self.errands.stop(errand)
 
-    def workflow_yaml(self, study_id: str, trial: int | None = None) -> str:
-        """Return the workflow of a trial (by default of the best one) as YAML.
-
-        Raises:
-            FieldguideError: no trial was completed, or there is no such trial.
-        """
+    def workflow(self, study_id: str, trial: int) -> Workflow:
+        """Return the workflow of a trial. Raises RunError if there is no such trial."""
         tuning = self.get(study_id)
-        trials = self._study(study_id).get_trials(deepcopy=False)
-        chosen = [each for each in trials if each.state.name == "COMPLETE" and trial in (None, each.number)]
-        if not chosen:
-            raise FieldguideError("There is no such completed trial yet.", "Wait for the first one.")
-        best = max(chosen, key=lambda each: each.value or 0.0)
-        return dumps(workflow_at(tuning.base, dict(best.params)))
+        for each in self._study(study_id).get_trials(deepcopy=False):
+            if each.number == trial and each.params:
+                return workflow_at(tuning.base, dict(each.params))
+        raise RunError(f"{study_id} has no trial {trial + 1}.", "Its page lists those that there are.")
+
+    def workflow_yaml(self, study_id: str, trial: int) -> str:
+        """Return the workflow of a trial as YAML. Raises RunError if there is no such trial."""
+        return dumps(self.workflow(study_id, trial))
 
 
 def budget_words(request: TuneRequest) -> str:
