@@ -10,7 +10,7 @@ import workflows  # noqa: F401 - first: it sets the switches that Streamlit read
 import streamlit as st  # isort: skip
 
 from app.client import client  # isort: skip
-from app.components.door import let_in  # isort: skip
+from app.components.door import let_in, way_out  # isort: skip
 
 ICON = Path(__file__).resolve().parent / "components" / "icon.png"
 """A file of ours: Streamlit has browsers fetch the icons that it knows by name from elsewhere."""
@@ -59,7 +59,9 @@ def main() -> None:
     if not let_in(client().store.home):
         return
     pages = {title: [_page(view) for view in views if _exists(view)] for title, views in SECTIONS.items()}
-    st.navigation({title: found for title, found in pages.items() if found}).run()
+    page = st.navigation({title: found for title, found in pages.items() if found})
+    way_out(client().store.home)
+    page.run()
 
 
 def _exists(view: View) -> bool:

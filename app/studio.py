@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
+from app import oidc
 from app.password import is_set
 from app.supervisor import RUNNER_STOP_SECONDS, Service, Supervisor
 from app.web_server import settings as web_settings
@@ -80,12 +81,20 @@ def _addresses() -> list[str]:
 
 
 def check_door(home: Path, door: Door) -> None:
-    """Refuse to listen beyond this machine unless somebody asks who comes in. Raises UsageError."""
-    if door.beyond and not is_set(home) and not (home / "secrets.toml").exists():
+    """Refuse to listen beyond this machine unless somebody asks who comes in, and to start with a login that fails.
+
+    Raises:
+        UsageError: with what to set, to write or to install.
+        StorageError: `secrets.toml` can't be read.
+    """
+    if oidc.is_configured(home):
+        oidc.check(home)
+    elif door.beyond and not is_set(home):
         raise UsageError(
             f"On {door.host} everybody on the network could use the studio.",
-            f"Set a password first: fieldguide up --set-password. Or configure a login by OIDC ([auth] in "
-            f"{home / 'secrets.toml'}). The connection is not encrypted: put a reverse proxy with TLS before it.",
+            f"Set a password first: fieldguide up --set-password. Or let people sign in by OpenID Connect, in "
+            f"{home / oidc.NAME}:\n{oidc.EXAMPLE}\n\n"
+            "The connection is not encrypted: put a reverse proxy with TLS before it.",
         )
 
 

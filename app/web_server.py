@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import workflows  # noqa: F401 - first: it sets the switches that Streamlit reads when it is imported
 from flows.leash import Mark, follow
+from workflows import environment
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 OPTIONS_VARIABLE = "FIELDGUIDE_WEB_OPTIONS"
 UPLOAD_VARIABLE = "FIELDGUIDE_MAX_UPLOAD_MB"
 UPLOAD_MB = 500
-"""Streamlit holds uploads in memory, so this bounds it; larger sets are imported from a folder."""
+"""Streamlit holds in memory what comes through its own fields, so this bounds a file; see also :mod:`app.upload_caps`.
+What is dropped into a data set goes to disk instead, see :mod:`app.upload_door`."""
 
 # Everything comes from this server: no script, font, picture or connection of anybody else. Charts need `unsafe-eval`
 # (Vega compiles its expressions), Streamlit's own page the inline parts.
@@ -144,10 +146,17 @@ def main() -> None:
     from streamlit.starlette import App
     from streamlit.web.bootstrap import load_config_options
 
+    from app.gate import Gate
+    from app.sessions import Sessions
+    from app.upload_caps import UploadCaps
     from app.upload_door import upload_routes
 
-    load_config_options(json.loads(os.environ.pop(OPTIONS_VARIABLE)))
-    app = App(Path(__file__).with_name("main.py"), routes=upload_routes(), middleware=[Middleware(Guard)])
+    options = json.loads(os.environ.pop(OPTIONS_VARIABLE))
+    load_config_options(options)
+    home = environment.home()
+    sessions = Sessions(home, options["server.cookieSecret"], options["server.port"])
+    layers = [Middleware(Guard), Middleware(Gate, home, sessions), Middleware(UploadCaps)]
+    app = App(Path(__file__).with_name("main.py"), routes=upload_routes(), middleware=layers)
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",

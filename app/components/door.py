@@ -1,29 +1,44 @@
-"""Who may come in: everybody on this machine, or whoever knows the password or signs in, if that is set up."""
+"""Who may come in: everybody on this machine, or whoever gave the password or signed in, if that is set up.
+
+The password itself is asked for before Streamlit, see :mod:`app.gate`; here its session is looked at once more at every
+run of a page, so that an open window ends with it.
+"""
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import streamlit as st
 
-from app.password import is_right, is_set
-
-WAIT_SECONDS = 2.0
-"""How long a wrong password costs, for everybody who tries: guessing gets no faster with more windows."""
-
-_one_guess_at_a_time = threading.Lock()
+from app.gate import LOGOUT
+from app.oidc import may_come_in, people
+from app.password import is_set
+from app.sessions import Sessions
 
 
 def let_in(home: Path) -> bool:
-    """Return whether this session may see the studio; if not, the page now asks for what is missing."""
+    """Return whether this session may see the studio; if not, the page now says what is missing."""
     if _signs_in():
         return _signed_in()
-    if not is_set(home) or st.session_state.get("let-in"):
+    if not is_set(home) or _has_session(home):
         return True
-    _ask(home)
-    return bool(st.session_state.get("let-in"))
+    with _middle():
+        st.write("Your session has ended.")
+        st.html('<a href="/" target="_self">Sign in again</a>')
+    return False
+
+
+def way_out(home: Path) -> None:
+    """Offer to sign out, below the pages' names, where there is a login."""
+    if _signs_in():
+        st.sidebar.button("Sign out", on_click=st.logout, type="tertiary", icon=":material/logout:")
+    elif is_set(home):
+        st.sidebar.html(f'<a href="{LOGOUT}" target="_self" style="color: inherit">Sign out</a>')
+
+
+def _has_session(home: Path) -> bool:
+    sessions = Sessions(home, st.get_option("server.cookieSecret"), st.get_option("server.port"))
+    return sessions.knows(st.context.cookies.get(sessions.cookie))
 
 
 def _signs_in() -> bool:
@@ -32,27 +47,17 @@ def _signs_in() -> bool:
 
 
 def _signed_in() -> bool:
-    if st.user.is_logged_in:
+    if not st.user.is_logged_in:
+        with _middle():
+            st.button("Sign in", type="primary", on_click=st.login)
+        return False
+    if may_come_in(people(st.secrets), st.user.to_dict()):
         return True
     with _middle():
-        st.button("Sign in", type="primary", on_click=st.login)
+        st.write("You are signed in, but not among those who may come in.")
+        st.text(str(st.user.get("email") or ""))
+        st.button("Sign in as somebody else", on_click=st.logout)
     return False
-
-
-def _ask(home: Path) -> None:
-    with _middle(), st.form("door", border=False):
-        password = st.text_input("Password", type="password", autocomplete="current-password")
-        sent = st.form_submit_button("Open the studio", type="primary")
-        if not sent:
-            return
-        with _one_guess_at_a_time:
-            right = is_right(home, password)
-            if not right:
-                time.sleep(WAIT_SECONDS)
-    if right:
-        st.session_state["let-in"] = True
-        st.rerun()
-    st.error("That is not the password.")
 
 
 def _middle() -> st.delta_generator.DeltaGenerator:

@@ -170,6 +170,14 @@ def test_nobody_passes_the_door_without_the_password(tmp_path: Path, chromium: B
         page.get_by_label("Password", exact=True).fill("three plain words")
         page.get_by_role("button", name="Open the studio").click()
         expect(page.get_by_role("link", name="Home")).to_be_visible()
+        assert page.url.endswith("/evaluation")
+        page.reload()
+        expect(page.get_by_role("link", name="Home")).to_be_visible()  # the password is not asked for again
+        assert [cookie["httpOnly"] for cookie in page.context.cookies() if cookie["name"].startswith("fieldguide")] == [
+            True
+        ]
+        page.get_by_role("link", name="Sign out").click()
+        expect(page.get_by_label("Password", exact=True)).to_be_visible()
     finally:
         page.context.close()
         studio.end()
