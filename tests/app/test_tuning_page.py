@@ -1,0 +1,186 @@
+"""The page Tuning: studies as they grow, what came of them, beginning one beside the page."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+from streamlit.testing.v1 import AppTest
+
+import app.client as clients
+from app.client.tuning import Tunings
+from tests.app.studio import eventually
+from tests.processes import ROOT, environment
+from workflows.data.importing import add_dataset
+from workflows.errors import RunError, UsageError
+from workflows.graph.workflow import loads
+from workflows.store.store import Store
+from workflows.tuning.space import Dimension, start_of
+from workflows.tuning.study import TuneRequest, Tuning
+from workflows.tuning.tune import begin_tuning, space_of
+
+PAGE = Path(clients.__file__).parents[1] / "views" / "tuning.py"
+REQUEST = {"dataset": "tiny", "trials": 12, "weights": "none", "size": 32, "epochs": 3, "device": "cpu"}
+VALUES = (0.5, 0.4, 0.7, 0.6, 0.75, 0.9, 0.55)
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    if dimension.kind == "choice":
+        return CategoricalDistribution(dimension.choices)
+    if dimension.kind == "whole":
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def add(tuning: Tuning, number: int, state: TrialState, value: float) -> None:
+    """Add a trial to a study as a worker leaves it; its dropout grows with its value."""
+    space = space_of(tuning)
+    params: dict[str, Any] = {**start_of(space), "dropout": value / 2}
+    tuning.study().add_trial(
+        create_trial(
+            state=state,
+            value=value if state == TrialState.COMPLETE else None,
+            params=params,
+            distributions={dimension.name: distribution(dimension) for dimension in space},
+            user_attrs={"milliseconds": 1.0 + number % 3, **({"start": True} if number == 0 else {})},
+            intermediate_values={1: value / 2, 2: value},
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
+    """A store with a study of seven complete trials and one that was ended early."""
+    home = tmp_path_factory.mktemp("tuning") / "home"
+    store = Store(home)
+    add_dataset(store, "tiny", tiny_source)
+    tuning = begin_tuning(store, TuneRequest(**REQUEST))
+    for number, value in enumerate(VALUES):
+        add(tuning, number, TrialState.COMPLETE, value)
+    add(tuning, len(VALUES), TrialState.PRUNED, 0.2)
+    return home
+
+
+@pytest.fixture
+def store(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A copy that a test may change."""
+    home = Path(shutil.copytree(written, tmp_path / "home"))
+    monkeypatch.setenv("FIELDGUIDE_HOME", str(home))
+    monkeypatch.delenv("FIELDGUIDE_DATABASE_URL", raising=False)
+    clients._only.cache_clear()
+    yield Store(home)
+    clients._only.cache_clear()
+
+
+def page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in query.items():
+        test.query_params[name] = value
+    return sound(test.run())
+
+
+def sound(test: AppTest) -> AppTest:
+    assert not test.exception, test.exception[0].message
+    return test
+
+
+def words(test: AppTest) -> str:
+    parts = (*test.markdown, *test.caption, *test.error)
+    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+
+
+def test_what_the_trials_found(store: Store) -> None:
+    tunings = Tunings(store)
+    (study_id,) = tunings.ids()
+    trials = tunings.trials(study_id)
+    assert trials is tunings.trials(study_id)  # nothing new: nothing is read or computed anew
+    assert (len(trials.table), len(trials.complete), trials.best, trials.start) == (8, 7, max(VALUES), 0)
+    assert list(trials.importances) == ["dropout"]  # the only thing that varied
+    assert trials.front["value"].is_monotonic_increasing and trials.front["milliseconds"].is_monotonic_increasing
+    assert trials.front["value"].max() == max(VALUES)
+    add(tunings.get(study_id), 8, TrialState.COMPLETE, 0.95)
+    assert tunings.trials(study_id).best == 0.95
+
+
+def test_a_study_is_shown_and_its_best_workflow_can_be_kept(store: Store) -> None:
+    tunings = Tunings(store)
+    (study_id,) = tunings.ids()
+    (row,) = page().dataframe[0].value.to_dict("records")
+    assert (row["Tuning"], row["State"], row["Budget"]) == (study_id, "not finished", "12 trials")
+    test = page(study=study_id)
+    assert "8 of 12 trials, 7 complete, 1 ended early" in words(test)
+    assert "best so far 90.0 %" in words(test)
+    table = test.dataframe[0].value
+    assert table["Trial"].tolist() == list(range(8, 0, -1))
+    assert table["State"].value_counts().to_dict() == {"complete": 7, "ended early": 1}
+    workflow = loads(tunings.workflow_yaml(study_id, 5))
+    assert workflow == tunings.workflow(study_id, 5)
+    assert workflow.model.dropout == pytest.approx(0.45)
+    assert workflow.dataset.name == "tiny"
+    with pytest.raises(RunError, match="no trial 100"):
+        tunings.workflow(study_id, 99)
+    assert "There is no tuning" in words(page(study="never"))
+
+
+def test_what_a_tuning_needs_is_said(store: Store) -> None:
+    tunings = Tunings(store)
+    with pytest.raises(UsageError, match="How long"):
+        tunings.begin({"dataset": "tiny"})
+    with pytest.raises(UsageError, match="trials"):
+        tunings.begin({"dataset": "tiny", "trials": 0})
+    assert tunings.beginning() == []
+
+
+def test_a_tuning_runs_beside_the_page_and_tests_its_winner_once(store: Store) -> None:
+    test = page()
+    test.number_input(key="tune-trials").set_value(1)
+    test.number_input(key="tune-size").set_value(32)
+    test.number_input(key="tune-epochs").set_value(2)
+    test.selectbox(key="tune-weights").select("none")
+    test.button(key="tune-go").click()
+    test = sound(test.run())
+    tunings = Tunings(store)
+    (errand,) = tunings.errands.all("tune")
+
+    def over() -> bool:
+        found = tunings.errands.find(errand.id)
+        return found is not None and tunings.errands.state(found) not in ("running", "stopping")
+
+    eventually(over, 240)
+    assert tunings.errands.outcome(errand) is not None, tunings.errands.last_words(errand)
+    study_id = tunings.ids()[0]
+    assert tunings.errands.outcome(errand) == {"subject": study_id}
+    assert tunings.state(study_id) == "done"
+    result = tunings.get(study_id).result()
+    assert result is not None and result["metrics"]["test"]["support"] > 0
+    test = page(study=study_id)
+    assert "tested once" in words(test)
+    assert [metric.label for metric in test.metric] == ["Best on validation", "The start"]
+    assert test.button(key="study-run")
+
+
+def test_a_tuning_that_cannot_begin_says_why_where_one_looks(store: Store) -> None:
+    tunings = Tunings(store)
+    errand = tunings.begin({"dataset": "nothing-of-this-name", "trials": 1})
+    eventually(lambda: tunings.errands.outcome(errand) is not None, 120, "the errand did not end")
+    assert "nothing-of-this-name" in words(page())
+
+
+def test_neither_page_brings_torch_into_the_web_process(home: Path) -> None:
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest; import app.client.models, app.client.tuning; "
+        "pages = ['app/views/models.py', 'app/views/tuning.py']; "
+        "assert not any(AppTest.from_file(page, default_timeout=60).run().exception for page in pages); "
+        "sys.exit(bool({'torch', 'ultralytics', 'prefect'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(home), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
