@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from app.commands import (
+    alerts,
     dataset,
     dataset_audit,
     dataset_edits,
@@ -22,11 +23,13 @@ from app.commands import (
     doctor,
     models,
     runs,
+    schedule,
     serve,
     train,
     tune,
     up,
     use,
+    watch,
     workflow,
 )
 from app.output import Output
@@ -72,6 +75,9 @@ app.add_typer(dataset.commands, name="dataset", rich_help_panel="Parts of the jo
 app.add_typer(workflow.commands, name="workflow", rich_help_panel="Parts of the job")
 app.add_typer(runs.commands, name="runs", rich_help_panel="Parts of the job")
 app.add_typer(models.commands, name="models", rich_help_panel="Parts of the job")
+schedule.register(app)
+watch.register(app)
+alerts.register(app)
 demo.register(app)
 doctor.register(app)
 

@@ -1,0 +1,139 @@
+"""`fieldguide watch ...`: folders whose new photos go into a data set by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.schedule import studio_is_up
+from app.commands.tune import seconds_of
+from app.options import AsJson, example
+from app.output import Output
+from app.words import table
+from workflows.errors import FieldguideError
+
+if TYPE_CHECKING:
+    from workflows.store.watching import WatchedFolder
+
+commands = typer.Typer(help="Watch folders: their new photos go into a data set by themselves.", no_args_is_help=True)
+
+WatchArgument = Annotated[
+    str, typer.Argument(metavar="WATCH", help="A watched folder's id, or a data set that has only one.")
+]
+
+
+@commands.command(
+    epilog=example(
+        "fieldguide watch add birds /photos/sorted",
+        "fieldguide watch add birds /photos/new --unlabelled --every 5m",
+        "fieldguide watch add birds /photos/camera --labels /photos/labels.csv",
+    )
+)
+def add(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The data set; a new name makes a new one.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With a sub-folder for each class, unless …")],
+    labels: Annotated[
+        Path | None, typer.Option(help="… this label file (CSV: filename, label) names them, or …")
+    ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="… they come without labels, to be labelled in the studio.")
+    ] = False,
+    every: Annotated[str, typer.Option(metavar="TIME", help="How often to look, e.g. 30s, 5m.")] = "60s",
+    as_json: AsJson = False,
+) -> None:
+    """Watch a folder; what appears in it is imported once nobody writes there any more."""
+    out = Output(as_json)
+    from flows.watching import add_watch
+    from workflows.store.store import Store
+
+    store = Store()
+    seconds = round(seconds_of(every))
+    watch = add_watch(store, dataset, folder, labels=labels, unlabelled=unlabelled, every_seconds=seconds)
+    up = studio_is_up(store)
+    begins = "" if up else " It is watched while the studio is up: fieldguide up"
+    out.answer({**vars(watch), "studio": up}, f"{watch.id}: {watch.folder} goes into {watch.dataset}.{begins}")
+
+
+@commands.command("list", epilog=example("fieldguide watch list"))
+def list_(as_json: AsJson = False) -> None:
+    """List the watched folders, with what came of the last import."""
+    out = Output(as_json)
+    from flows.scheduling import length
+    from workflows.store.store import Store
+
+    store = Store()
+    found = store.watched.list()
+    rows = [
+        [one.id, one.dataset, one.folder, "paused" if one.paused else f"every {length(one.every_seconds)}", told(one)]
+        for one in found
+    ]
+    none = "No folder is watched. Begin: fieldguide watch add DATASET FOLDER"
+    shown = table(["watch", "data set", "folder", "looked at", "last import"], rows) if rows else none
+    out.answer([vars(one) for one in found], shown)
+
+
+def told(watch: WatchedFolder) -> str:
+    """Say what came of the last import."""
+    report = watch.last_report
+    if not report:
+        return "nothing yet"
+    if "error" in report:
+        return f"failed: {report['error']}"
+    changed = f"v{report['version']}" if report["changed"] else "nothing new"
+    return f"{changed}; {report['accepted']} accepted, {report['rejected']} rejected, {report['ignored']} ignored"
+
+
+def _change(name: str, out: Output, **columns: Any) -> None:
+    from workflows.store.store import Store
+
+    store = Store()
+    watch = store.watched.get(name)
+    store.watched.update(watch.id, **columns)
+    state = "paused" if columns["paused"] else "watched again"
+    out.answer(vars(store.watched.get(watch.id)), f"{watch.id}: {watch.folder} is {state}.")
+
+
+@commands.command(epilog=example("fieldguide watch pause birds"))
+def pause(watch: WatchArgument, as_json: AsJson = False) -> None:
+    """Look at a folder no more until it is resumed."""
+    _change(watch, Output(as_json), paused=True)
+
+
+@commands.command(epilog=example("fieldguide watch resume birds"))
+def resume(watch: WatchArgument, as_json: AsJson = False) -> None:
+    """Look at a paused folder again."""
+    _change(watch, Output(as_json), paused=False)
+
+
+@commands.command(epilog=example("fieldguide watch remove birds"))
+def remove(watch: WatchArgument, as_json: AsJson = False) -> None:
+    """Watch a folder no longer; what was imported stays."""
+    out = Output(as_json)
+    from workflows.store.store import Store
+
+    store = Store()
+    found = store.watched.get(watch)
+    store.watched.remove(found.id)
+    out.answer({"removed": found.id}, f"{found.folder} is no longer watched.")
+
+
+@commands.command("run-now", epilog=example("fieldguide watch run-now birds"))
+def run_now(watch: WatchArgument, as_json: AsJson = False) -> None:
+    """Import what lies in a watched folder now, whether the studio is up or not."""
+    out = Output(as_json)
+    from flows.watching import import_now
+    from workflows.store.store import Store
+
+    store = Store()
+    found = store.watched.get(watch)
+    report = import_now(store, found)
+    if "error" in report:
+        raise FieldguideError(report["error"], report["hint"])
+    out.answer(report, told(store.watched.get(found.id)))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.add_typer(commands, name="watch", rich_help_panel="Parts of the job")
