@@ -20,7 +20,6 @@ from workflows.data.edits import relabel
 from workflows.data.importing import add_dataset
 from workflows.pipeline import TrainRequest, create_run, run_pipeline
 from workflows.registry.models import champion, register
-from workflows.retraining.plan import RetrainSettings
 from workflows.retraining.retrain import retrain
 from workflows.store.models import DecisionRecord
 from workflows.store.store import Store
