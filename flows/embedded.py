@@ -56,7 +56,8 @@ def main(told: int, caller: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=end_with, args=(caller,), daemon=True).start()
-    listener = socket.socket()
+    # named as TCP, or asyncio leaves Nagle's delay on: 40 ms for each answer
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     with os.fdopen(told, "w", encoding="ascii") as port:
         port.write(str(listener.getsockname()[1]))
