@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, ClassVar, Literal
 
@@ -63,7 +63,7 @@ class Job:
 
 
 class Jobs:
-    """Starts work and knows how far it is. All of this process share the list."""
+    """Starts work and knows how far it is. All of this process on one store share the list."""
 
     _jobs: ClassVar[dict[str, Job]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
@@ -98,19 +98,17 @@ class Jobs:
 
     def of(self, dataset: str, *kinds: Kind) -> list[Job]:
         """Return the jobs about a data set, of these kinds, the newest first."""
-        with self._lock:
-            found = [job for job in self._jobs.values() if job.dataset == dataset and (not kinds or job.kind in kinds)]
-        return found[::-1]
+        return [job for job in self._mine(kinds) if job.dataset == dataset][::-1]
 
     def of_all(self, *kinds: Kind) -> list[Job]:
         """Return all jobs of these kinds, the oldest first."""
-        with self._lock:
-            return [job for job in self._jobs.values() if job.kind in kinds]
+        return self._mine(kinds)
 
-    def running(self, *kinds: Kind) -> list[Job]:
-        """Return what is under way, the oldest first."""
+    def _mine(self, kinds: Sequence[Kind]) -> list[Job]:
+        home = str(self._store.home)
         with self._lock:
-            return [job for job in self._jobs.values() if job.running and (not kinds or job.kind in kinds)]
+            jobs = list(self._jobs.values())
+        return [job for job in jobs if job.request["home"] == home and (not kinds or job.kind in kinds)]
 
     def forget(self, job: Job) -> None:
         """Take a job that is over off the list."""

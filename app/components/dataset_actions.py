@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -43,12 +43,17 @@ def action_bar(
             _actions(version, rows.loc[wanted], show)
 
 
+def chosen_among(image_ids: Iterable[str]) -> list[str]:
+    """Return which of these photos are chosen in the gallery, also before it is drawn."""
+    state = st.session_state.get(f"{GALLERY}-{st.session_state.get(f'{GALLERY}-round', 0)}") or {}
+    selected = set(state.get("selected") or ())
+    return [image for image in image_ids if image in selected]
+
+
 def choose(image_ids: Sequence[str]) -> None:
     """Let these photos be chosen in the gallery, and no others."""
     clear_selection(GALLERY)
-    rounds = st.session_state[f"{GALLERY}-round"]
-    st.session_state[f"{GALLERY}-{rounds}"] = {"selected": list(image_ids)}
-    st.session_state["browse-chosen"] = list(image_ids)
+    st.session_state[f"{GALLERY}-{st.session_state[f'{GALLERY}-round']}"] = {"selected": list(image_ids)}
 
 
 def _actions(version: DatasetVersion, rows: pd.DataFrame, show: str) -> None:
@@ -100,8 +105,7 @@ def change(edit: Callable[[], DatasetVersion], after_labels_of: str = "") -> Non
             client().annotation.record(after_labels_of)
         version = edit()
         clear_selection(GALLERY)
-        for each in ("browse-everything", "browse-chosen"):
-            st.session_state.pop(each, None)
+        st.session_state.pop("browse-everything", None)
         st.query_params.pop("image", None)
         _say(f"Version {version.number}: {version.reason}.")
 

@@ -11,7 +11,7 @@ from app.client import client
 from app.client.datasets import SPLITS, DatasetVersion, Query
 from app.client.images import NO_SPLIT
 from app.components.address import bind
-from app.components.dataset_actions import GALLERY, action_bar, choose
+from app.components.dataset_actions import GALLERY, action_bar, choose, chosen_among
 from app.components.dataset_photo import photo_detail, several
 from app.components.gallery import Tile, gallery, pager
 
@@ -87,14 +87,11 @@ def _page(version: DatasetVersion, rows: pd.DataFrame, show: str) -> None:
     part = rows.iloc[pager(len(rows), PER_PAGE, "browse-page")]
     bar = st.container()
     notes = client().datasets.reviews(version.name)
-    before = set(st.session_state.get("browse-chosen", ())) & set(part.index)
-    left, right = st.columns([3, 2], gap="medium") if before else (st.container(), None)
+    chosen = chosen_among(part.index)
+    left, right = st.columns([3, 2], gap="medium") if chosen else (st.container(), None)
     with left:
-        chosen = gallery(_tiles(part, notes), key=GALLERY, columns=4 if before else 8, select="many")
-    st.session_state["browse-chosen"] = chosen
+        gallery(_tiles(part, notes), key=GALLERY, columns=4 if chosen else 8, select="many")
     _note_image(chosen)
-    if bool(chosen) != bool(before):
-        st.rerun(scope="fragment")
     with bar:
         action_bar(version, rows, part.index.tolist(), chosen, show)
     if right is not None:

@@ -89,10 +89,12 @@ def _rename(version: DatasetVersion) -> None:
 def _merge(version: DatasetVersion) -> None:
     st.markdown("**Merge classes**")
     olds = st.multiselect("Classes that become one", version.classes, key="merge-olds", placeholder="Choose")
+    if olds and st.session_state.get("merge-into") is None:
+        st.session_state["merge-into"] = olds[0]
     into = st.selectbox(
         "They become",
         [*olds, *(name for name in version.classes if name not in olds)],
-        index=0 if olds else None,
+        index=None,
         accept_new_options=True,
         key="merge-into",
         placeholder="One of them, or a new name",

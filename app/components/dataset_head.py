@@ -46,7 +46,7 @@ def _note() -> None:
     chosen = st.session_state["data-dataset"]
     for each in ("new", "class", "split", "finding", "image", "search"):
         st.query_params.pop(each, None)
-    for each in ("browse-text", "browse-page", "browse-everything", "browse-chosen", "delete-show", "delete-name"):
+    for each in ("browse-text", "browse-page", "browse-everything", "delete-show", "delete-name"):
         st.session_state.pop(each, None)
     if chosen == NEW:
         _begin()

@@ -13,7 +13,7 @@ from app.client.datasets import DatasetVersion
 from app.components.page import count, go, guarded, plain, show_error
 from workflows.errors import FieldguideError, ImageError
 
-HIGHEST, WIDEST = 500, 720
+HIGHEST, WIDEST = 440, 720
 AHEAD = 4
 HOT = 9
 FAULT, SAID = "annotate-fault", "annotate-said"
@@ -118,12 +118,13 @@ def _photo(row: pd.Series) -> None:
         st.warning(plain(error.message))
         return
     width = min(WIDEST, round(HIGHEST * row["width"] / row["height"]))
-    st.image(str(photo), width=max(120, width), alt=str(row["path"]))
+    with st.container(height=HIGHEST + 12, border=False, vertical_alignment="center"):  # so that nothing below moves
+        st.image(str(photo), width=max(120, width), alt=str(row["path"]))
 
 
 def _keys(session: Session, image: str, now: str | None, hot: Sequence[str], classes: Sequence[str]) -> None:
     """Draw the classes; each button knows its photo, however fast the keys come."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", height=40):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"Label: **{plain(now)}**" if now else "No label yet")
         if now is not None:
             text, given = "Take it away", (session, image, now, None)

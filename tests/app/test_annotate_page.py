@@ -1,0 +1,318 @@
+"""The page Annotate and the client behind it: labels are kept at once, become versions, and can be taken back."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import app.client as clients
+from app.client import annotation as annotation_module
+from app.client.annotation import Annotation, queue_ids, queues
+from workflows.data.edits import relabel, remove
+from workflows.data.importing import add_dataset
+from workflows.data.version import DatasetVersion
+from workflows.errors import DatasetError, UsageError
+from workflows.store.store import Store
+
+PAGE = Path(clients.__file__).parents[1] / "views" / "annotate.py"
+NAME = "insects"
+PHOTOS = 12
+
+
+@pytest.fixture
+def store(home: Path, tmp_path: Path) -> Iterator[Store]:
+    """A store with twelve photos that have no label."""
+    place = tmp_path / "in"
+    place.mkdir()
+    for number in range(PHOTOS):
+        stream = io.BytesIO()
+        values = np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(values).save(stream, format="PNG")
+        (place / f"{number:02d}.png").write_bytes(stream.getvalue())
+    clients._only.cache_clear()
+    store = Store(home)
+    add_dataset(store, NAME, place, unlabelled=True)
+    yield store
+    clients._only.cache_clear()
+
+
+@pytest.fixture
+def ids(store: Store) -> list[str]:
+    return [str(each) for each in newest().table()["image_id"]]
+
+
+@pytest.fixture
+def annotation(store: Store) -> Annotation:
+    return Annotation(store)
+
+
+def newest() -> DatasetVersion:
+    return clients.client().datasets.version(NAME)
+
+
+def labels() -> dict[str, str | None]:
+    table = newest().table()
+    return dict(zip(table["image_id"], table["label"].astype(object).where(table["label"].notna(), None), strict=True))
+
+
+def journal(store: Store) -> Path:
+    return store.home / "annotations" / NAME / "journal.jsonl"
+
+
+# ------------------------------------------------------------------- the client
+
+
+def test_a_label_is_on_disk_before_the_next_photo_is_shown(
+    annotation: Annotation, store: Store, ids: list[str]
+) -> None:
+    annotation.give(NAME, ids[0], " ant ")
+    assert json.loads(journal(store).read_text()) == {"image": ids[0], "label": "ant"}
+    assert Annotation(Store(store.home)).pending(NAME) == {ids[0]: "ant"}
+    assert newest().number == 1
+    with pytest.raises(UsageError):
+        annotation.give(NAME, ids[1], "  ")
+
+
+def test_many_labels_become_one_version_with_the_last_word_for_each(annotation: Annotation, ids: list[str]) -> None:
+    for image, label in zip(ids, ["ant", "bee", "ant", "bee"], strict=False):
+        annotation.give(NAME, image, label)
+    annotation.give(NAME, ids[1], "ant")
+    version = annotation.record(NAME)
+    assert version is not None
+    assert (version.number, version.action, version.reason) == (2, "relabel", "labelled 4 images by hand")
+    assert [labels()[image] for image in ids[:5]] == ["ant", "ant", "ant", "bee", None]
+    assert annotation.pending(NAME) == {}
+    assert annotation.record(NAME) is None
+    assert newest().number == 2
+
+
+def test_what_was_removed_meanwhile_is_left_out(annotation: Annotation, store: Store, ids: list[str]) -> None:
+    annotation.give(NAME, ids[0], "ant")
+    annotation.give(NAME, ids[1], "bee")
+    remove(store, NAME, [ids[0]])
+    version = annotation.record(NAME)
+    assert version is not None
+    assert version.images == PHOTOS - 1
+    assert labels()[ids[1]] == "bee"
+
+
+def test_a_recording_that_was_cut_off_goes_on(annotation: Annotation, store: Store, ids: list[str]) -> None:
+    annotation.give(NAME, ids[0], "ant")
+    annotation.give(NAME, ids[1], "ant")
+    journal(store).replace(journal(store).with_name("recording.jsonl"))  # killed behind the first step
+    annotation.give(NAME, ids[1], "bee")
+    with journal(store).open("a") as file:
+        file.write('{"image": "' + ids[2])  # power failed within a line
+    again = Annotation(Store(store.home))
+    assert again.pending(NAME) == {ids[0]: "ant", ids[1]: "bee"}
+    again.record(NAME)
+    assert [labels()[image] for image in ids[:3]] == ["ant", "bee", None]
+    assert again.pending(NAME) == {}
+
+
+def test_a_recording_killed_behind_the_version_makes_no_second(
+    annotation: Annotation, store: Store, ids: list[str]
+) -> None:
+    annotation.give(NAME, ids[0], "ant")
+    relabel(store, NAME, {ids[0]: "ant"})
+    version = annotation.record(NAME)
+    assert version is not None
+    assert version.number == newest().number == 2
+
+
+def test_labels_become_a_version_by_themselves_after_a_pause(store: Store, ids: list[str]) -> None:
+    patient = Annotation(store, idle_seconds=0.2)
+    patient.give(NAME, ids[0], "ant")
+    patient.give(NAME, ids[1], "bee")
+    end = time.monotonic() + 60
+    while patient.pending(NAME) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert labels()[ids[1]] == "bee"
+    assert newest().number == 2
+
+
+def test_many_pending_labels_do_not_wait_for_a_pause(
+    store: Store, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotation_module, "MOST_PENDING", 3)
+    annotation = Annotation(store, idle_seconds=1000)
+    for image in ids[:3]:
+        annotation.give(NAME, image, "ant")
+    end = time.monotonic() + 60
+    while annotation.pending(NAME) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert newest().reason == "labelled 3 images by hand"
+
+
+def test_many_people_label_at_once_and_nothing_is_lost(store: Store, ids: list[str]) -> None:
+    annotation = Annotation(store)
+
+    def work(part: list[str], label: str) -> None:
+        for image in part:
+            annotation.give(NAME, image, label)
+            annotation.record(NAME)
+
+    threads = [
+        threading.Thread(target=work, args=(ids[start::3], label)) for start, label in enumerate(["ant", "bee", "wasp"])
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    annotation.record(NAME)
+    for start, label in enumerate(["ant", "bee", "wasp"]):
+        assert {labels()[image] for image in ids[start::3]} == {label}
+
+
+def test_labels_for_a_data_set_that_is_gone_are_said(annotation: Annotation, ids: list[str]) -> None:
+    annotation.give(NAME, ids[0], "ant")
+    clients.client().datasets.delete(NAME)
+    with pytest.raises(DatasetError):
+        annotation.record(NAME)
+    annotation.forget(NAME)
+    assert annotation.pending(NAME) == {}
+
+
+def test_classes_named_beforehand_can_be_given(annotation: Annotation, ids: list[str]) -> None:
+    assert annotation.name_classes(NAME, ["wasp", " ant", "", "wasp"]) == ["wasp", "ant"]
+    assert annotation.name_classes(NAME, ["ant", "bee"]) == ["bee"]
+    annotation.give(NAME, ids[0], "moth")
+    assert annotation.classes(newest()) == ["ant", "bee", "moth", "wasp"]
+    annotation.unname_class(NAME, "bee")
+    assert annotation.classes(newest()) == ["ant", "moth", "wasp"]
+    with pytest.raises(UsageError):
+        annotation.name_classes(NAME, ["a\x07b"])
+
+
+def test_queues(annotation: Annotation, store: Store, ids: list[str]) -> None:
+    datasets = clients.client().datasets
+    annotation.give(NAME, ids[0], "ant")
+    annotation.give(NAME, ids[1], "ant")
+    version = annotation.record(NAME)
+    assert version is not None
+    datasets.add_to_review(NAME, [ids[5], ids[2]])
+    offered = queues(datasets, version)
+    assert list(offered) == ["unlabelled", "review", "all", "class:ant"]
+    assert offered["unlabelled"] == "Without a label (10)"
+    assert set(queue_ids(datasets, annotation, version, "review")) == {ids[2], ids[5]}
+    assert queue_ids(datasets, annotation, version, "class:ant") == ids[:2]
+    assert queue_ids(datasets, annotation, version, "all") == ids
+    annotation.give(NAME, ids[2], "bee")
+    assert queue_ids(datasets, annotation, version, "unlabelled") == ids[3:]
+
+
+# --------------------------------------------------------------------- the page
+
+
+def page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in {"dataset": NAME, **query}.items():
+        test.query_params[name] = value
+    return whole(test.run())
+
+
+def whole(test: AppTest) -> AppTest:
+    assert not test.exception, test.exception[0].message
+    assert not test.error, test.error[0].value
+    return test
+
+
+def press(test: AppTest, start: str) -> AppTest:
+    """Press the button whose text begins like this."""
+    return whole(next(button for button in test.button if button.label.startswith(start)).click().run())
+
+
+def words(test: AppTest) -> str:
+    progress = [str(part.proto.text) for part in test.get("progress")]
+    return "\n".join([*progress, *(str(part.value) for part in (*test.markdown, *test.caption, *test.info))])
+
+
+def test_ten_photos_are_labelled_and_become_one_version(store: Store, ids: list[str]) -> None:
+    clients.client().annotation.name_classes(NAME, ["ant", "bee"])
+    test = page()
+    assert "0 of 12" in words(test)
+    for number in range(10):
+        press(test, "ant" if number % 2 else "bee")
+    assert "10 of 12 · 10 labelled" in words(test)
+    assert newest().number == 1
+    press(test, "Finish")
+    assert newest().number == 2
+    assert [labels()[image] for image in ids] == ["bee", "ant"] * 5 + [None, None]
+
+
+def test_back_skip_undo_and_review(store: Store, ids: list[str]) -> None:
+    annotation = clients.client().annotation
+    annotation.name_classes(NAME, ["ant", "bee"])
+    test = page()
+    press(test, "ant")
+    press(test, "Skip")
+    press(test, "bee")
+    assert annotation.pending(NAME) == {ids[0]: "ant", ids[2]: "bee"}
+    press(test, "Undo")
+    assert annotation.pending(NAME)[ids[2]] is None
+    assert "2 of 12 · 1 labelled · 1 skipped" in words(test)
+    press(test, "Back")
+    assert "1 of 12" in words(test)
+    press(test, "Review later")
+    assert list(clients.client().datasets.reviews(NAME)) == [ids[1]]
+    press(test, "Undo")
+    assert "0 of 12" in words(test)
+    assert set(annotation.pending(NAME).values()) == {None}
+    annotation.record(NAME)
+    assert newest().number == 1  # all was taken back
+
+
+def test_a_class_without_a_key_can_be_chosen(store: Store, ids: list[str]) -> None:
+    assert "Name the classes first" in words(page())
+    clients.client().annotation.name_classes(NAME, [f"species {number:02d}" for number in range(11)])
+    test = page()
+    whole(test.selectbox(key=f"other-{ids[0]}").set_value("species 10").run())
+    assert clients.client().annotation.pending(NAME) == {ids[0]: "species 10"}
+    assert "1 of 12 · 1 labelled" in words(test)
+
+
+def test_a_queue_can_be_opened_by_its_address_and_its_end_is_said(store: Store, ids: list[str]) -> None:
+    clients.client().datasets.add_to_review(NAME, [ids[4]], "blurred?")
+    clients.client().annotation.name_classes(NAME, ["ant"])
+    test = page(queue="review")
+    assert "blurred?" in words(test)
+    press(test, "ant")
+    assert "This queue is through" in words(test)
+    assert clients.client().datasets.reviews(NAME) == {}
+    press(test, "Undo")
+    assert "0 of 1" in words(test)
+
+
+def test_an_image_can_be_opened_by_its_address(store: Store, ids: list[str]) -> None:
+    assert "7 of 12" in words(page(image=ids[7]))
+
+
+def test_more_classes_than_keys(store: Store, ids: list[str]) -> None:
+    clients.client().annotation.name_classes(NAME, [f"species {number}" for number in range(30)])
+    test = page()
+    assert len([button for button in test.button if button.label.startswith("species")]) == 9
+    assert test.multiselect[0].label == "Classes on the keys 1 to 9"
+
+
+def test_photos_that_vanish_meanwhile_are_passed_over(store: Store, ids: list[str]) -> None:
+    clients.client().annotation.name_classes(NAME, ["ant"])
+    test = page()
+    remove(store, NAME, ids[1:3])
+    press(test, "ant")
+    assert "3 of 12" in words(test)
+
+
+def test_without_a_data_set_the_way_to_one_is_shown(home: Path) -> None:
+    clients._only.cache_clear()
+    test = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    assert "no data sets yet" in words(test)
+    clients._only.cache_clear()

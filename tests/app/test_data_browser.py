@@ -1,0 +1,145 @@
+"""The pages Data and Annotate in a real browser: from a zip of photos to labels, and out again."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.client import Client
+from tests.app.browser import settle
+from tests.app.studio import StartedStudio, eventually
+
+CLASSES = ("daisy", "roses", "sunflowers", "tulips")
+
+
+@pytest.fixture
+def flowers(shared: Path, tmp_path: Path) -> Path:
+    """40 real photos of four classes, one that is broken, and one that is there twice."""
+    folder = tmp_path / "flowers"
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        for photo in sorted((shared / "data" / "flowers" / name).glob("*.jpg"))[:10]:
+            shutil.copyfile(photo, folder / name / photo.name)
+    (folder / "roses" / "broken.jpg").write_bytes(b"no picture")
+    shutil.copyfile(sorted((folder / "tulips").glob("*.jpg"))[0], folder / "tulips" / "twice.jpg")
+    return folder
+
+
+def newest(client: Client, name: str) -> dict[str, object]:
+    """Path to label, in the newest version."""
+    table = client.datasets.version(name).table()
+    return dict(zip(table["path"], table["label"], strict=True))
+
+
+def labelled(page: Page, number: int) -> None:
+    """Wait until so many photos of the queue are behind us."""
+    expect(page.get_by_test_id("stProgress").get_by_text(f"{number} of", exact=False)).to_be_visible()
+
+
+def test_from_a_zip_to_labels_and_out_again(studio: StartedStudio, page: Page, flowers: Path, tmp_path: Path) -> None:
+    client = studio.client
+    archive = shutil.make_archive(str(tmp_path / "flowers"), "zip", flowers.parent, "flowers")
+
+    # create
+    page.goto(f"{studio.url}/data")
+    expect(page.get_by_text("Drop photos, a folder of photos, or a zip here")).to_be_visible()
+    page.locator("input.pick-files").set_input_files(archive)
+    expect(page.get_by_text("42 photos, 4 classes")).to_be_visible()
+    expect(page.get_by_label("Name of the data set")).to_have_value("flowers")
+    page.get_by_role("button", name="Import 42 photos").click()
+    expect(page.get_by_text("Version 1: 41 photos taken in")).to_be_visible()
+    expect(page.get_by_text("41 accepted · 1 rejected · 0 ignored of 42 files")).to_be_visible()
+    eventually(lambda: not list((studio.home / "cache" / "uploads").glob("*/files/*")), what="the upload was left")
+
+    # audit and mend
+    page.get_by_text("Audit", exact=True).click()
+    expect(
+        page.get_by_text("1 image is the same", exact=False).or_(page.get_by_text("same", exact=False)).first
+    ).to_be_visible()
+    page.locator(".st-key-card-exact-duplicates").get_by_role("button", name="Mend it").click()
+    expect(page.get_by_text("1 copy leaves", exact=False).first).to_be_visible()
+    page.get_by_role("button", name="Do it").click()
+    eventually(lambda: client.datasets.version("flowers").number == 2)
+    assert client.datasets.version("flowers").images == 40
+
+    # browse by address, look closely, label two at once
+    page.goto(f"{studio.url}/data?dataset=flowers&class=roses")
+    tiles = page.locator("button.tile")
+    expect(tiles).to_have_count(10)
+    tiles.nth(0).click()
+    expect(page.get_by_text("Download the original")).to_be_visible()
+    assert "image=" in page.url
+    settle(page)
+    tiles.nth(1).click()
+    expect(page.get_by_text("2 chosen")).to_be_visible()
+    page.get_by_role("button", name="Review").click()
+    page.get_by_label("Why, if you like").fill("are these <b>roses</b>?")
+    page.get_by_role("button", name="Put 2 photos on the list").click()
+    eventually(lambda: len(client.datasets.reviews("flowers")) == 2)
+
+
+def test_ten_photos_by_hot_keys_and_a_csv_in_and_out(
+    studio: StartedStudio, page: Page, flowers: Path, tmp_path: Path
+) -> None:
+    client = studio.client
+    bare = [path for path in sorted(flowers.rglob("*.jpg")) if path.stem not in ("broken", "twice")][:12]
+
+    # photos without labels, dropped one by one
+    page.goto(f"{studio.url}/data?new=1")
+    page.locator("input.pick-files").set_input_files(bare)
+    page.get_by_role("button", name="Take the photos without labels").click()
+    expect(page.get_by_text("12 photos", exact=True)).to_be_visible()
+    page.get_by_label("Name of the data set").fill("garden")
+    page.get_by_role("button", name="Import 12 photos").click()
+    expect(page.get_by_text("Version 1: 12 photos taken in")).to_be_visible()
+
+    # ten by keys
+    page.goto(f"{studio.url}/annotate?dataset=garden")
+    expect(page.get_by_text("Name the classes first", exact=False)).to_be_visible()
+    page.get_by_role("button", name="New classes").click()
+    page.get_by_label("One on each line").fill("daisy\nrose")
+    page.get_by_label("One on each line").blur()
+    page.get_by_role("button", name="Name them").click()
+    expect(page.get_by_role("button", name="daisy")).to_be_visible()
+    page.get_by_role("heading", name="Annotate").click()  # away from the text field
+    for number in range(10):
+        page.keyboard.press("2" if number % 2 else "1")
+        labelled(page, number + 1)
+    page.keyboard.press("z")
+    labelled(page, 9)
+    page.keyboard.press("1")
+    labelled(page, 10)
+    assert len(client.annotation.pending("garden")) == 10
+    assert client.datasets.version("garden").number == 1
+    page.reload()  # as if the browser had been closed
+    page.get_by_role("button", name="Finish").click()
+    eventually(lambda: client.datasets.version("garden").number == 2)
+    given = [label for label in newest(client, "garden").values() if isinstance(label, str)]
+    assert sorted(given) == ["daisy"] * 6 + ["rose"] * 4
+
+    # a CSV out, changed, and in again
+    page.goto(f"{studio.url}/data?dataset=garden&view=classes")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download filename,label,split").click()
+    with Path(download.value.path()).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["filename"] for row in rows] == sorted(newest(client, "garden"))
+    changed = tmp_path / "labels.csv"
+    with changed.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerows([["filename", "label"], *([row["filename"], row["label"] or "rose"] for row in rows)])
+    page.locator("input[type=file]").last.set_input_files(changed)
+    expect(page.get_by_text("2 photos get another label", exact=False)).to_be_visible()
+    page.get_by_role("button", name="Apply 2 changes").click()
+    eventually(lambda: client.datasets.version("garden").number == 3)
+    assert all(isinstance(label, str) for label in newest(client, "garden").values())
+
+    # and back
+    page.goto(f"{studio.url}/data?dataset=garden&view=history")
+    page.get_by_role("button", name="Undo the last change").click()
+    eventually(lambda: client.datasets.version("garden").number == 4)
+    assert sum(isinstance(label, str) for label in newest(client, "garden").values()) == 10

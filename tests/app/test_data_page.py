@@ -1,0 +1,537 @@
+"""The page Data and the client behind it: photos in, searched, changed, audited, and labels in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from streamlit.testing.v1 import AppTest
+
+import app.client as clients
+from app.client import uploads as uploads_module
+from app.client.datasets import Datasets, expected_splits, suggest_name, too_small
+from app.client.images import NO_SPLIT, Images, Query
+from app.client.jobs import Job, Jobs
+from app.client.uploads import Batch, UploadRefused, Uploads
+from app.components.dataset_jobs import source_words
+from app.upload_door import PATH, upload_routes
+from workflows.data.importing import add_dataset
+from workflows.data.splits import assign_splits
+from workflows.errors import DatasetError, SourceError, UsageError
+from workflows.store.store import Store
+
+PAGE = Path(clients.__file__).parents[1] / "views" / "data.py"
+CLASSES = ("ash", "birch", "cedar")
+PER_CLASS = 10
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    clients._only.cache_clear()
+    yield Store(home)
+    clients._only.cache_clear()
+
+
+def picture(number: int, side: int = 40) -> bytes:
+    """A different noisy picture for each number."""
+    values = np.random.default_rng(number).integers(0, 256, (side, side + number % 7, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three classes of ten pictures, a broken one among them, and a file that is none."""
+    place = tmp_path / "trees"
+    for number, name in enumerate(CLASSES):
+        (place / name).mkdir(parents=True)
+        for each in range(PER_CLASS):
+            (place / name / f"{each:02d}.png").write_bytes(picture(100 * number + each))
+    (place / "ash" / "broken.png").write_bytes(b"no picture")
+    (place / "notes.txt").write_text("seen in May")
+    return place
+
+
+@pytest.fixture
+def trees(store: Store, folder: Path) -> Datasets:
+    add_dataset(store, "trees", folder)
+    return clients.client().datasets
+
+
+def page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in query.items():
+        test.query_params["class" if name == "label" else name] = value
+    return whole(test.run())
+
+
+def whole(test: AppTest) -> AppTest:
+    assert not test.exception, test.exception[0].message
+    return test
+
+
+def words(test: AppTest) -> str:
+    parts = (*test.markdown, *test.caption, *test.info, *test.warning, *test.error, *test.toast)
+    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+
+
+def given(value: object) -> str:
+    assert isinstance(value, str)
+    return value
+
+
+def ended(job: Job, seconds: float = 120) -> Job:
+    end = time.monotonic() + seconds
+    while job.running:
+        assert time.monotonic() < end, "the work did not end"
+        time.sleep(0.05)
+    return job
+
+
+# ------------------------------------------------------------------ searching
+
+
+def test_images_are_found_by_every_property_together(trees: Datasets) -> None:
+    version = trees.version("trees")
+    table = version.table()
+    assert len(trees.find(version, Query())) == 30
+    found = trees.find(version, Query(label="birch", split="train", text="BIRCH/0"))
+    oracle = table[(table["label"] == "birch") & (table["split"] == "train") & table["path"].str.contains("birch/0")]
+    assert found.index.tolist() == oracle["image_id"].tolist()
+    one = table["image_id"][7]
+    assert trees.find(version, Query(text=one)).index.tolist() == [one]
+    assert trees.find(version, Query(text="(")).empty  # what is typed is text, no pattern
+    order = (table["image_id"][9], "gone", table["image_id"][2])
+    assert trees.find(version, Query(among=order)).index.tolist() == [order[0], order[2]]
+
+
+def test_counts_agree_with_the_version(trees: Datasets) -> None:
+    version = trees.version("trees")
+    images = trees.images(version)
+    assert (
+        images.counts[["train", "val", "test"]].equals(version.split_counts().astype(images.counts["train"].dtype))
+        or (images.counts[["train", "val", "test"]].to_numpy() == version.split_counts().to_numpy()).all()
+    )
+    assert images.counts["all"].sum() == 30
+    assert images.sizes["images"].sum() == 30
+    assert np.allclose(images.aspects, version.table()["width"] / version.table()["height"])
+
+
+def test_images_without_labels_and_splits_are_counted() -> None:
+    columns = {name: ["x", "y", "z"] for name in ("image_id", "path", "sha256", "mode", "format", "group", "source")}
+    table = pd.DataFrame(
+        {**columns, "width": 4, "height": 2, "label": ["a", None, "a"], "split": ["train", None, None]}
+    )
+    images = Images(table)
+    assert images.unlabelled == 1
+    assert images.counts.loc["a"].to_dict() == {"train": 1, "val": 0, "test": 0, NO_SPLIT: 1, "all": 2}
+    assert images.find(Query(split=NO_SPLIT)).index.tolist() == ["y", "z"]
+
+
+def test_lists_that_are_named(trees: Datasets) -> None:
+    version = trees.version("trees")
+    ids = [str(each) for each in version.table()["image_id"]]
+    assert trees.among(version, "all") is None
+    assert trees.among(version, "unlabelled") == ()
+    trees.add_to_review("trees", [ids[3]], "which tree?")
+    assert trees.among(version, "review") == (ids[3],)
+    assert trees.reviews("trees") == {ids[3]: "which tree?"}
+    trees.reviewed("trees", [ids[3]])
+    assert trees.among(version, "review") == ()
+    bare = trees.relabel("trees", {ids[0]: None})
+    assert trees.among(bare, "unlabelled") == (ids[0],)
+    assert trees.among(bare, "no-such-finding") == ()
+
+
+# -------------------------------------------------------------------- previews
+
+
+@pytest.mark.parametrize("ratios", [(0.7, 0.15, 0.15), (80, 20, 0), (1, 1, 1)])
+def test_the_preview_of_a_split_is_what_the_split_does(ratios: tuple[float, float, float]) -> None:
+    counts = {"a": 10, "b": 37, "c": 5}
+    labels = [label for label, number in counts.items() for _ in range(number)]
+    images = pd.DataFrame(
+        {"label": labels, "sha256": [f"{n:064x}" for n in range(len(labels))], "group": None, "split": None}
+    )
+    done = pd.crosstab(images["label"], pd.Series(assign_splits(images, ratios)))
+    expected = expected_splits(counts, ratios)
+    for split in ("train", "val", "test"):
+        assert expected[split].tolist() == (done[split].tolist() if split in done else [0, 0, 0])
+
+
+def test_classes_too_small_for_a_split_are_named() -> None:
+    assert too_small({"a": 2, "b": 3}, (70, 15, 15)) == ["a"]
+    assert too_small({"a": 2, "b": 3}, (70, 30, 0)) == []
+    with pytest.raises(UsageError):
+        too_small({"a": 2}, (100, 0, 0))
+
+
+def test_a_label_file_is_previewed_before_it_changes_anything(trees: Datasets) -> None:
+    version = trees.version("trees")
+    text = "filename,label\nash/00.png,birch\nash/01.png,ash\ncedar/02.png,dogwood\nelm/9.png,elm\n"
+    changes = trees.label_changes(version, text.encode())
+    assert changes.rows.to_dict("records") == [
+        {"filename": "ash/00.png", "before": "ash", "after": "birch"},
+        {"filename": "cedar/02.png", "before": "cedar", "after": "dogwood"},
+    ]
+    assert (changes.same, changes.unknown, changes.new_classes) == (1, ("elm/9.png",), ("dogwood",))
+    assert trees.version("trees").number == 1
+    after = trees.relabel("trees", changes.labels)
+    labels = after.table().set_index("path")["label"]
+    assert (labels["ash/00.png"], labels["cedar/02.png"]) == ("birch", "dogwood")
+    with pytest.raises(SourceError, match="columns"):
+        trees.label_changes(version, b"a,b\n1,2\n")
+
+
+def test_labels_go_out_and_in_again_unchanged_and_are_no_formulas(trees: Datasets) -> None:
+    image = trees.version("trees").table()["image_id"][0]
+    version = trees.relabel("trees", {image: "=1+1"})
+    content = trees.labels_csv(version)
+    assert content.startswith(b"filename,label,split\n")
+    assert b",'=1+1," in content
+    changes = trees.label_changes(version, content)
+    assert (changes.labels, changes.same, changes.unknown) == ({}, 30, ())
+
+
+def test_a_name_is_suggested_that_can_be_used(trees: Datasets) -> None:
+    for text in ("Flower Photos (2)", "", "Ährenfeld", "../etc"):
+        trees.check_name(suggest_name(text))
+    with pytest.raises(UsageError):
+        trees.check_name("a/b")
+
+
+# --------------------------------------------------------------------- uploads
+
+
+@pytest.fixture
+def door(store: Store) -> Starlette:
+    return Starlette(routes=upload_routes())
+
+
+def put(door: Starlette, batch: Batch, name: str, content: bytes) -> int:
+    async def send() -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=door), base_url="http://here") as http:
+            answer = await http.put(f"{PATH}/{batch.ticket}", params={"name": name}, content=content)
+        return answer.status_code
+
+    return asyncio.run(send())
+
+
+def test_uploaded_files_lie_on_disk_under_their_names(door: Starlette) -> None:
+    batch = clients.client().uploads.open()
+    big = bytes(range(256)) * 20_000
+    assert put(door, batch, "trees/ash/1.jpg", big) == 200
+    assert put(door, batch, "trees/birch/ä b.jpg", b"x") == 200
+    assert (batch.folder / "files" / "trees/ash/1.jpg").read_bytes() == big
+    assert batch.bytes == len(big) + 1
+    arrived = clients.client().uploads.arrived(batch)
+    assert (arrived.source, arrived.name) == (batch.folder / "files" / "trees", "trees")
+    assert source_words(str(arrived.source)) == "upload trees"
+    assert not any((batch.folder / "coming").iterdir())
+    clients.client().uploads.discard(batch)
+    assert not batch.folder.exists()
+    assert put(door, batch, "a.jpg", b"x") == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.jpg", "/etc/a.jpg", "a/../../b.jpg", "", "a\0.jpg", "x" * 300, "a//b.jpg", "./a.jpg"]
+)
+def test_names_that_lead_elsewhere_are_refused(door: Starlette, name: str) -> None:
+    batch = clients.client().uploads.open()
+    assert put(door, batch, name, b"x") == 413
+    assert batch.bytes == 0
+    assert [path for path in batch.folder.rglob("*") if path.is_file()] == []
+
+
+def test_uploads_are_capped_per_file_in_total_and_in_number(door: Starlette, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads_module, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(uploads_module, "MAX_TOTAL_BYTES", 150)
+    monkeypatch.setattr(uploads_module, "MAX_FILES", 2)
+    batch = clients.client().uploads.open()
+    assert put(door, batch, "a.jpg", b"x" * 101) == 413
+    assert put(door, batch, "a.jpg", b"x" * 100) == 200
+    assert put(door, batch, "b.jpg", b"x" * 51) == 413
+    assert put(door, batch, "b.jpg", b"x" * 10) == 200
+    assert put(door, batch, "c.jpg", b"x") == 413
+    assert (batch.bytes, batch.files) == (110, {"a.jpg", "b.jpg"})
+
+
+def test_a_file_that_stands_where_a_folder_should_is_refused(door: Starlette) -> None:
+    batch = clients.client().uploads.open()
+    assert put(door, batch, "a.jpg", b"x") == 200
+    assert put(door, batch, "a.jpg/b.jpg", b"x") == 409
+    assert batch.bytes == 1
+
+
+def test_a_full_disk_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads_module, "SPARE_BYTES", 2**62)
+    uploads = Uploads(store)
+    with pytest.raises(UploadRefused, match="no room"):
+        uploads.begin(uploads.open(), "a.jpg", 5)
+
+
+@pytest.mark.parametrize(
+    ("names", "source", "labels"),
+    [
+        (["t/a/1.jpg", "t/b/2.jpg"], "t", None),
+        (["a/1.jpg", "b/2.jpg"], "", None),
+        (["roses/1.jpg", "roses/2.jpg"], "", None),  # one folder of photos is a class
+        (["p/1.jpg", "p/labels.csv"], "p", None),
+        (["p/1.jpg", "labels.csv"], "p", "labels.csv"),
+        (["1.jpg", "2.jpg", "labels.csv"], "", "labels.csv"),
+        (["set.zip", "labels.csv"], "set.zip", "labels.csv"),
+        (["set.tar.gz"], "set.tar.gz", None),
+    ],
+)
+def test_what_was_dropped_is_understood(store: Store, names: list[str], source: str, labels: str | None) -> None:
+    uploads = Uploads(store)
+    batch = uploads.open()
+    for name in names:
+        coming = uploads.begin(batch, name, 1)
+        coming.write_bytes(b"x")
+        uploads.finish(batch, name, coming)
+    arrived, files = uploads.arrived(batch), batch.folder / "files"
+    assert arrived.source == files / source
+    assert arrived.labels == (files / labels if labels else None)
+
+
+@pytest.mark.parametrize("names", [[], ["notes.txt"], ["a.zip", "b.zip"], ["a.zip", "1.jpg"]])
+def test_what_can_not_be_taken_in_is_said(store: Store, names: list[str]) -> None:
+    uploads = Uploads(store)
+    batch = uploads.open()
+    batch.files |= set(names)
+    with pytest.raises(SourceError):
+        uploads.arrived(batch)
+
+
+# ------------------------------------------------------------------------ jobs
+
+
+def test_a_source_is_looked_through_and_imported_in_processes_of_their_own(store: Store, folder: Path) -> None:
+    jobs = Jobs(store)
+    looked = ended(jobs.start("look", "", {"source": str(folder)}))
+    assert looked.error is None
+    assert looked.result is not None
+    assert sorted(looked.result["counts"]) == [["ash", None, 11], ["birch", None, 10], ["cedar", None, 10]]
+    assert looked.result["ignored"] == [["notes.txt", "not an image by its name"]]
+    after: list[int] = []
+    asked = {"source": str(folder), "ratios": [60, 20, 20]}
+    done = ended(jobs.start("import", "trees", asked, then=partial(after.append, 1)))
+    assert done.error is None
+    assert done.result is not None
+    assert (done.result["accepted"], done.result["rejected"], done.result["ignored"]) == (30, 1, 1)
+    assert after == [1]
+    datasets = Datasets(store)
+    counts = datasets.images(datasets.version("trees")).counts
+    assert counts.loc[["ash"], ["train", "val", "test"]].to_numpy().tolist() == [[6, 2, 2]]
+    report = datasets.audit("trees")
+    assert report is not None
+    assert report.find("rejected-files") is not None
+    assert [kept.path for kept in datasets.quarantined("trees")] == ["ash/broken.png"]
+
+
+def test_an_import_that_fails_says_why_and_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    job = ended(Jobs(store).start("import", "nothing", {"source": str(tmp_path / "absent"), "ratios": [70, 15, 15]}))
+    assert job.error is not None
+    assert "absent" in job.error.message
+    assert job.error.hint
+    assert Datasets(store).names() == []
+
+
+def test_work_can_be_stopped(store: Store, folder: Path) -> None:
+    job = Jobs(store).start("import", "trees", {"source": str(folder), "ratios": [70, 15, 15]})
+    while job.process is None and job.running:
+        time.sleep(0.01)
+    job.stop()
+    ended(job)
+    assert (job.error is not None and "stopped" in job.error.message) or job.result is not None
+
+
+# ------------------------------------------------------------------- the page
+
+
+def test_the_first_thing_is_to_bring_photos_in(store: Store) -> None:
+    test = page()
+    assert not test.error
+    assert not test.selectbox
+    assert not test.button
+
+
+@pytest.mark.parametrize("view", ["photos", "charts", "audit", "classes", "history", "add"])
+def test_every_view_can_be_opened_by_its_address(trees: Datasets, view: str) -> None:
+    test = page(dataset="trees", view=view)
+    assert not test.error
+    assert "30 photos · 3 classes" in words(test)
+
+
+def test_a_new_data_set_from_a_folder_path(store: Store, folder: Path) -> None:
+    test = page(new="1")
+    test.session_state["add--where"] = "A folder on the studio's machine"
+    whole(test.run())
+    whole(test.text_input(key="add--path").set_value(str(folder)).run())
+    looked = clients.client().jobs.find(test.session_state["add--looked"][1])
+    assert looked is not None
+    ended(looked)
+    whole(test.run())
+    assert "31 photos, 3 classes" in words(test)
+    assert test.text_input(key="add--name").value == "trees"
+    table = test.dataframe[-1].value
+    assert table.loc[table["class"] == "birch", ["train", "val", "test"]].to_numpy().tolist() == [[7, 2, 1]]
+    whole(test.number_input(key="add--train").set_value(50).run())
+    table = test.dataframe[-1].value
+    assert (
+        table["train"].tolist()
+        == expected_splits({"ash": 11, "birch": 10, "cedar": 10}, (50, 15, 15))["train"].tolist()
+    )
+    test.text_input(key="add--name").set_value("no/name").run()
+    test.button(key="add--import").click().run()
+    assert "can't be called" in words(test)
+
+
+def test_a_source_without_labels_can_be_taken_without(store: Store, tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    test = page(new="1")
+    test.session_state["add--where"] = "A folder on the studio's machine"
+    whole(test.run())
+    whole(test.text_input(key="add--path").set_value(str(tmp_path)).run())
+    job = clients.client().jobs.find(test.session_state["add--looked"][1])
+    assert job is not None
+    ended(job)
+    whole(test.run())
+    assert test.error
+    whole(test.button(key="add--bare").click().run())
+    job = clients.client().jobs.find(test.session_state["add--looked"][1])
+    assert job is not None
+    ended(job)
+    whole(test.run())
+    assert "4 photos" in words(test)
+    assert not test.error
+
+
+def test_filters_stand_in_the_address_and_come_from_it(trees: Datasets) -> None:
+    version = trees.version("trees")
+    number = len(trees.find(version, Query(label="ash", split="train")))
+    test = page(dataset="trees", label="ash", split="train")
+    assert f"**{number} photos**" in words(test)
+    whole(test.selectbox(key="browse-class").set_value("cedar").run())
+    assert test.query_params["class"] in ("cedar", ["cedar"])
+    assert "No photo is like that" in words(page(dataset="trees", search="no such name"))
+
+
+def chosen(test: AppTest, ids: list[str]) -> AppTest:
+    """Choose photos in the gallery."""
+    rounds = test.session_state.get("browse-gallery-round", 0)
+    test.session_state[f"browse-gallery-{rounds}"] = {"selected": ids}
+    return whole(test.run())
+
+
+def test_a_photo_is_looked_at_by_its_address(trees: Datasets) -> None:
+    row = trees.version("trees").table().iloc[17]
+    test = page(dataset="trees", image=row["image_id"])
+    assert f"**{row['label']}** · {row['split']}" in words(test)
+    assert row["path"] in words(test)
+
+
+def test_many_photos_are_labelled_moved_removed_and_it_is_undone(trees: Datasets) -> None:
+    ids = trees.version("trees").table()["image_id"].tolist()[:3]
+    test = chosen(page(dataset="trees"), ids)
+    assert "**3 chosen** of 30" in words(test)
+    test.selectbox(key="bulk-label").set_value("cedar").run()
+    whole(test.button(key="bulk-label-do").click().run())
+    assert set(trees.version("trees").table().set_index("image_id").loc[ids, "label"]) == {"cedar"}
+    chosen(test, ids)
+    whole(test.button(key="bulk-remove").click().run())
+    assert trees.version("trees").images == 27
+    test = page(dataset="trees", view="history")
+    whole(test.button(key="history-undo").click().run())
+    assert trees.version("trees").images == 30
+    assert trees.version("trees").action == "undo"
+    assert len(trees.history("trees")) == 4
+
+
+def test_an_edit_that_is_refused_says_so_where_the_person_looks(store: Store, tmp_path: Path) -> None:
+    for name in CLASSES[:2]:
+        (tmp_path / "in" / name).mkdir(parents=True)
+        for number in range(6):
+            (tmp_path / "in" / name / f"{number}.png").write_bytes(picture(number if name == "ash" else 50 + number))
+    copy = tmp_path / "in" / "ash" / "copy.png"
+    copy.write_bytes(picture(0))
+    add_dataset(store, "trees", tmp_path / "in")
+    table = clients.client().datasets.version("trees").table().set_index("path")
+    image, split = (given(table.at["ash/0.png", column]) for column in ("image_id", "split"))
+    test = chosen(page(dataset="trees"), [image])
+    test.session_state["bulk-split"] = "val" if split != "val" else "test"
+    test.run()
+    test.button(key="bulk-move").click().run()
+    assert "copies of one picture into two splits" in words(test)
+    assert clients.client().datasets.version("trees").number == 1
+
+
+def test_a_finding_is_mended_after_it_was_said_what_will_happen(store: Store, folder: Path) -> None:
+    (folder / "ash" / "copy.png").write_bytes((folder / "ash" / "00.png").read_bytes())
+    add_dataset(store, "trees", folder)
+    test = page(dataset="trees", view="audit")
+    assert "Not audited yet" in words(test)
+    whole(test.button(key="audit-run").click().run())
+    [job] = clients.client().jobs.of("trees", "audit")[:1]
+    ended(job)
+    assert job.error is None
+    test = page(dataset="trees", view="audit")
+    whole(test.button(key="mend-exact-duplicates").click().run())
+    assert "1 copy leaves" in words(test)
+    datasets = clients.client().datasets
+    assert datasets.version("trees").number == 1
+    version = datasets.repair(datasets.plan_repair("trees", "exact-duplicates"))
+    assert (version.action, version.images) == ("fix", 30)
+    assert "in version 1; the data set is at version 2 now" in words(page(dataset="trees", view="audit"))
+
+
+def test_classes_are_named_renamed_and_merged(trees: Datasets) -> None:
+    test = page(dataset="trees", view="classes")
+    test.text_area(key="classes-new").set_value("dogwood\n elm \n\nelm").run()
+    whole(test.button(key="classes-name").click().run())
+    assert clients.client().annotation.classes(trees.version("trees")) == [*CLASSES, "dogwood", "elm"]
+    test.selectbox(key="rename-old").set_value("ash")
+    test.text_input(key="rename-new").set_value("Fraxinus").run()
+    whole(test.button(key="rename-do").click().run())
+    assert trees.version("trees").classes == ("birch", "cedar", "Fraxinus")
+    test.multiselect(key="merge-olds").set_value(["birch", "cedar"]).run()
+    whole(test.button(key="merge-do").click().run())
+    assert trees.version("trees").classes == ("birch", "Fraxinus")
+
+
+def test_a_data_set_is_deleted_only_by_its_name(trees: Datasets) -> None:
+    test = page(dataset="trees", view="history")
+    test.toggle(key="delete-show").set_value(True).run()
+    assert "1 version, 30 pictures" in words(test)
+    assert test.button(key="delete-do").disabled
+    whole(test.text_input(key="delete-name").set_value("trees").run())
+    test.button(key="delete-do").click().run()
+    with pytest.raises(DatasetError):
+        trees.version("trees")
+
+
+def test_names_of_people_are_text(store: Store, tmp_path: Path) -> None:
+    for name in ("**bold**", "<b>x</b>"):
+        (tmp_path / "in" / name.replace("/", "∕")).mkdir(parents=True)
+        for number in range(4):
+            (tmp_path / "in" / name.replace("/", "∕") / f"{number}.png").write_bytes(picture(len(name) * 10 + number))
+    add_dataset(store, "odd", tmp_path / "in")
+    table = clients.client().datasets.version("odd").table()
+    test = page(dataset="odd", image=table["image_id"][0])
+    shown = "\n".join(str(part.value) for part in test.markdown)
+    assert r"\*\*bold\*\*" in shown
+    for view in ("charts", "audit", "classes", "history"):
+        page(dataset="odd", view=view)
