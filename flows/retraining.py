@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
+from prefect import Flow, flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import CancelledRun
 from prefect.runtime import flow_run
 
+from flows.alerts import AlertEvent, alert
 from flows.caller import caller
 from flows.reporting import UNREACHABLE
 from flows.training import train
@@ -26,7 +28,19 @@ from workflows.store.models import DecisionRecord
 from workflows.store.store import Store
 
 
-@flow(name="retrain", flow_run_name=lambda: f"retrain {flow_run.parameters.get('model')}", persist_result=False)
+def _tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert those who asked for it; Prefect calls this with these names."""
+    model = flow_run.parameters.get("model")
+    text = f"The retraining of {model} failed: {state.message}"
+    alert(caller.get().store or Store(), "failed", text, model=model)
+
+
+@flow(
+    name="retrain",
+    flow_run_name=lambda: f"retrain {flow_run.parameters.get('model')}",
+    persist_result=False,
+    on_failure=[_tell_failure],
+)
 def retrain(
     model: str, trigger: str = "by hand", settings: RetrainSettings | None = None, decision_id: str | None = None
 ) -> dict[str, Any]:
@@ -49,7 +63,17 @@ def retrain(
         progress=caller.get().progress,
     )
     show_decision(decision)
+    _tell_decision(store, decision)
     return decision.document
+
+
+def _tell_decision(store: Store, decision: DecisionRecord) -> None:
+    if decision.outcome == "unchanged":
+        return  # nothing was trained
+    event: AlertEvent = "promoted" if decision.outcome == "promoted" else "not-promoted"
+    named = ("model", "decision_id", "trigger", "outcome", "reason", "champion", "challenger", "challenger_run")
+    text = f"{decision.model}: {decision.outcome}. {decision.reason}"
+    alert(store, event, text, **{name: getattr(decision, name) for name in named})
 
 
 def train_as_flow(store: Store, run_id: str, progress: Progress) -> None:

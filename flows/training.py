@@ -12,12 +12,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from prefect import Task, flow
-from prefect.client.schemas.objects import State, TaskRun
+from prefect import Flow, Task, flow
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
+from flows.alerts import alert
 from flows.caller import caller
 from flows.reporting import Reporter, plan_of, show_result
 from flows.signals import stoppable
@@ -36,7 +37,14 @@ WORTH_RETRYING = (OSError, StorageError)
 _walked: ContextVar[RunContext] = ContextVar("walked")
 
 
-@flow(name="train", flow_run_name=lambda: _flow_run_name(), persist_result=False)
+def _tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert those who asked for it; Prefect calls this with these names."""
+    run_id = flow_run.parameters.get("run_id") or flow_run.name
+    text = f"The training {run_id} failed: {state.message}"
+    alert(caller.get().store or Store(), "failed", text, run_id=run_id)
+
+
+@flow(name="train", flow_run_name=lambda: _flow_run_name(), persist_result=False, on_failure=[_tell_failure])
 def train(request: TrainRequest, run_id: str | None = None) -> Any:
     """Train, evaluate and explain a classifier; answer what `fieldguide train --json` prints.
 
@@ -53,7 +61,14 @@ def train(request: TrainRequest, run_id: str | None = None) -> Any:
     except RunCancelled as error:
         return Cancelled(message=error.message)
     show_result(result)
+    _tell_done(store, result)
     return result
+
+
+def _tell_done(store: Store, result: dict[str, Any]) -> None:
+    test = result["metrics"].get("test") or result["metrics"].get("val") or {}
+    metrics = {name: test.get(name) for name in ("top1", "top1_ci95", "support")}
+    alert(store, "done", f"The training {result['run_id']} is done.", run_id=result["run_id"], metrics=metrics)
 
 
 def _flow_run_name() -> str:

@@ -41,7 +41,12 @@ class ByItself:
         return {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": AUTH, "NO_PROXY": "127.0.0.1"}
 
     def start_server(self) -> None:
-        settings = {**environment(self.home), **studio_server_environment(AUTH)}
+        settings = {
+            **environment(self.home),
+            **studio_server_environment(AUTH),
+            "PREFECT_HOME": str(self.home / "prefect"),
+        }
+        (self.home / "prefect").mkdir(exist_ok=True)
         self.server = self._start(studio_server_command(self.listener), settings, (self.listener.fileno(),))
         eventually(lambda: answers(self.url), what=self.words())
 
