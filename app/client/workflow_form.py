@@ -98,10 +98,9 @@ def to_widget(field: FormField, value: Any) -> Any:
 def from_widget(field: FormField, value: Any) -> Any:
     """Return what a widget holds as a setting; whether it is allowed is judged by `judge`."""
     if field.kind == "list":
-        return tuple(choice for choice in field.choices if choice in value)  # in the schema's order
+        return tuple(value)
     if field.kind == "text":
-        text = str(value or "").strip()
-        return None if field.optional and not text else text
+        return None if field.optional and not value else str(value or "")
     return value
 
 

@@ -24,7 +24,7 @@ def live_charts(live: Live) -> None:
     with right:
         st.markdown("**Metrics** (higher is better)")
         _metrics(live)
-    _gap_words(live.gap, bool(live.steps["val/loss"]))
+    _gap_words(live.gap, bool(live.steps["val/loss"]), live.run.state == "running")
 
 
 def _losses(live: Live) -> None:
@@ -69,17 +69,18 @@ def gap_band(train: list[tuple[float, float]], val: list[tuple[float, float]]) -
     return [(step, min(known[step], loss), loss) for step, loss in val if step in known]
 
 
-def _gap_words(gap: Gap | None, evaluated: bool) -> None:
+def _gap_words(gap: Gap | None, evaluated: bool, running: bool) -> None:
     if gap is None:
         if evaluated:
             st.caption("One evaluation so far: the gap between training and validation can be judged from the second.")
         return
     if gap.open:
+        opens, goes, begins = ("opens", "goes", "begins") if running else ("opened", "went", "began")
+        kept = "What is kept is the best step, so **Stop and keep** loses nothing. " if running else ""
         st.warning(
-            f"The gap opens: validation loss is {percent(gap.rise)} above its lowest, {gap.steps} steps ago "
-            f"(step {gap.best_step}), while training loss goes on falling. The network begins to learn its photos by "
-            "heart (overfitting). What is kept is the best step, so **Stop and keep** loses nothing; stronger "
-            "augmentation, more photos or a smaller model help in the next training.",
+            f"The gap {opens}: validation loss is {percent(gap.rise)} above its lowest, {gap.steps} steps earlier "
+            f"(step {gap.best_step}), while training loss {goes} on falling. The network {begins} to learn its photos "
+            f"by heart (overfitting). {kept}Stronger augmentation, more photos or a smaller model help next time.",
             icon=":material/call_split:",
         )
     else:

@@ -136,12 +136,22 @@ def _figures(live: Live) -> None:
 
 
 def _ended_badly(live: Live) -> None:
-    message, _, hint = (live.run.error or "It ended without a word.").partition("\n")
-    what = hint or "Resume goes on from its last checkpoint. The log below says more."
+    message, hint = said_and_hint(live.run.error or "It ended without a word.")
     if live.run.state == "failed":
-        show_error(FieldguideError(message, what.replace("\n", " ")))
+        show_error(
+            FieldguideError(message, hint or "Resume goes on from its last checkpoint. The log below says more.")
+        )
     else:
-        st.info(f"{plain(message)} {plain('Resume goes on from its last checkpoint.')}", icon=":material/info:")
+        st.info(f"{plain(message)} Resume goes on from its last checkpoint.", icon=":material/info:")
+
+
+def said_and_hint(error: str) -> tuple[str, str]:
+    """Take a recorded error apart: what went wrong (with the indented lines that belong to it), and what to do."""
+    first, *rest = error.splitlines() or [""]
+    belongs = 0
+    while belongs < len(rest) and rest[belongs].startswith("  "):
+        belongs += 1
+    return "\n".join([first, *rest[:belongs]]), " ".join(rest[belongs:])
 
 
 def live_orders(live: Live) -> None:
@@ -158,14 +168,14 @@ def live_orders(live: Live) -> None:
                 help="End the training with this epoch, keep the best weights, evaluate and explain them.",
             ):
                 studio.stop_and_keep(run.run_id)
-                st.rerun(scope="fragment")
+                st.rerun()
         if run.state in ("running", "pending"):
             words = "Stop at the next batch. The last checkpoint stays, so it can be resumed."
             if st.button(
                 "Cancel", key="live-cancel", icon=":material/stop:", disabled=live.stopping == "cancel", help=words
             ):
                 studio.cancel(run.run_id)
-                st.rerun(scope="fragment")
+                st.rerun()
         if run.state in RESUMABLE and st.button(
             "Resume", key="live-resume", icon=":material/play_arrow:", type="primary"
         ):
@@ -179,10 +189,8 @@ def live_orders(live: Live) -> None:
             and st.button("Change and train again", key="live-again", icon=":material/account_tree:")
         ):
             go("workflow", dataset=run.dataset or "", run=run.run_id)
-        if run.state not in ("running", "pending") and st.button(
-            "Delete …", key="live-delete", icon=":material/delete:"
-        ):
-            _confirm_delete(run.run_id)
+        if run.state not in ("running", "pending"):
+            _delete(run.run_id)
 
 
 def _links(run_id: str) -> None:
@@ -207,11 +215,10 @@ def _links(run_id: str) -> None:
         )
 
 
-@st.dialog("Delete this run?")
-def _confirm_delete(run_id: str) -> None:
-    st.markdown(f"**{plain(run_id)}** with its checkpoints, predictions, pictures and report. This can't be undone.")
-    if st.button("Delete", key="live-delete-yes", type="primary", icon=":material/delete:"):
-        with guarded():
+def _delete(run_id: str) -> None:
+    with st.popover("Delete", icon=":material/delete:"):
+        st.markdown("The run with its checkpoints, predictions, pictures and report. This can't be undone.")
+        if st.button("Delete it", key="live-delete", type="primary", icon=":material/delete:"):
             client().runs.delete(run_id)
             st.query_params.pop("run", None)
             st.rerun()

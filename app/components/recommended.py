@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.workflows import Advice
-from app.components.page import count, duration, guarded, plain, show_error, size_of
+from app.components.page import count, guarded, plain, show_error, size_of
 from app.components.workflow_draft import GOALS, asked_source, come_from
 from app.components.workflow_form import reasons
 
@@ -69,30 +69,44 @@ def _card(advice: Advice, goal: str, *, chosen: bool) -> None:
     with st.container(border=True, height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{GOALS[goal]}**")
-            if chosen:
-                st.badge("chosen", icon=":material/check:", color="green")
-            elif st.button("Choose", key=f"goal-{goal}", type="tertiary", icon=":material/arrow_downward:"):
+            label, icon = ("Chosen", "check") if chosen else ("Choose", "arrow_downward")
+            if st.button(label, key=f"goal-{goal}", type="tertiary", icon=f":material/{icon}:", disabled=chosen):
                 come_from("goal", goal)
                 st.rerun()
         st.caption(WORDS[goal])
-        _cost_table(advice, workflow)
+        _costs(advice, workflow)
         st.caption("  \n".join(f":material/subdirectory_arrow_right: {line}" for line in _main_reasons(workflow)))
         with st.popover("All reasons", icon=":material/help:", type="tertiary"):
             reasons(workflow)
 
 
-def _cost_table(advice: Advice, workflow: Workflow) -> None:
+def _costs(advice: Advice, workflow: Workflow) -> None:
     cost, model, training = client().workflows.cost(advice, workflow), workflow.model, workflow.training
     rows = [
         ("Model", f"{model.family.removesuffix('-cls')}{model.size} at {model.image_size} px"),
         ("Training", f"{count(training.epochs)} epochs, batch {count(training.batch)}"),
-        ("Time", f"{duration(cost.seconds)} ({duration(cost.seconds_low)} to {duration(cost.seconds_high)})"),
+        ("Time", f"about {minutes(cost.seconds)} ({minutes(cost.seconds_low)} to {minutes(cost.seconds_high)})"),
         ("Memory", size_of(cost.memory_bytes)),
         ("Model file", size_of(cost.model_bytes)),
-        ("Predicts", f"{count(round(cost.predicted_per_second))} images/s"),
+        ("Predicts", f"about {rough(cost.predicted_per_second)} images/s"),
     ]
-    lines = [f"| {name} | {plain(value)} |" for name, value in rows]
-    st.markdown("\n".join(["| | |", "|---|---|", *lines]))
+    names, values = st.columns([3, 8], gap="small")
+    names.markdown("  \n".join(f":gray[{name}]" for name, _ in rows))
+    values.markdown("  \n".join(plain(value) for _, value in rows))
+
+
+def rough(number: float) -> str:
+    """1726.4 -> '1,700': two digits are all that an estimate has."""
+    return f"{float(f'{number:.2g}'):,.0f}"
+
+
+def minutes(seconds: float) -> str:
+    """Say a time that is only guessed: '40 s', '4 min', '2.5 h'."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 95 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def _main_reasons(workflow: Workflow) -> list[str]:

@@ -11,6 +11,7 @@ from app.components.run_table import run_table
 
 PAGE_SIZE = 25
 ANY = "All data sets"
+STATES = ("running", "pending", "finished", "failed", "cancelled", "interrupted")
 
 
 def all_runs() -> None:
@@ -20,24 +21,26 @@ def all_runs() -> None:
             "Nothing was trained yet.", Action("Set up a training", page="workflow", icon="play_arrow", primary=True)
         )
         return
-    left, middle, right = st.columns([5, 3, 3], vertical_alignment="bottom")
+    left, right = st.columns(2)
     names = [found.name for found in client().store.datasets.list()]
-    dataset = middle.selectbox("Data set", [ANY, *names], key="runs-dataset")
+    dataset = left.selectbox("Data set", [ANY, *names], key="runs-dataset")
     text = right.text_input("Name holds", key="runs-text", placeholder="part of a run's name").strip()
     chosen = None if dataset == ANY else dataset
     counts = client().runs.counts(dataset=chosen, text=text)
-    with left:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         states = st.pills(
             "State",
-            ["running", "pending", "finished", "failed", "cancelled", "interrupted"],
+            STATES,
             selection_mode="multi",
-            format_func=lambda state: f"{'waiting' if state == 'pending' else state} {counts.get(state, 0):,}",
+            format_func=lambda state: "waiting" if state == "pending" else state,
             key="runs-states",
+            label_visibility="collapsed",
         )
-    total = sum(number for state, number in counts.items() if not states or state in states)
+        total = sum(number for state, number in counts.items() if not states or state in states)
+        st.caption(f"{total:,} of {sum(client().runs.counts().values()):,}")
     if not total:
         st.caption("No run is like that.")
         return
     part = pager(total, PAGE_SIZE, "runs-page")
     found = client().runs.newest(part.stop - part.start, states, dataset=chosen, text=text, skip=part.start)
-    run_table(found, key=f"runs-table-{part.start}")
+    run_table(found, key=f"runs-table-{part.start}", to="run")

@@ -25,8 +25,8 @@ WORDS = {
 }
 
 
-def run_table(runs: Sequence[RunBrief], key: str) -> None:
-    """Draw `runs`; choosing one opens it: its evaluation if it is finished, else its course."""
+def run_table(runs: Sequence[RunBrief], key: str, to: str | None = None) -> None:
+    """Draw `runs`; choosing one opens it on the page `to`: by default its evaluation if it is finished, else its course."""
     chosen = st.dataframe(
         _frame(runs),
         key=key,
@@ -48,7 +48,7 @@ def run_table(runs: Sequence[RunBrief], key: str) -> None:
     rows = chosen["selection"]["rows"]
     if rows and rows[0] < len(runs):
         run = runs[rows[0]]
-        go("evaluation" if run.state == "finished" else "run", run=run.run_id)
+        go(to or ("evaluation" if run.state == "finished" else "run"), run=run.run_id)
 
 
 def _frame(runs: Sequence[RunBrief]) -> pd.DataFrame:

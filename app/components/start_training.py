@@ -8,13 +8,14 @@ import streamlit as st
 
 from app.client import client
 from app.client.workflows import Advice
-from app.components.page import duration, go, guarded, plain, size_of
+from app.components.page import go, guarded, plain, size_of
+from app.components.recommended import minutes, rough
 from app.components.workflow_draft import Draft
 
 if TYPE_CHECKING:
     from workflows.graph.workflow import Workflow
 
-PRIORITIES = {"after others": -10, "normal": 0, "before others": 10}
+PRIORITIES = {"low": -10, "normal": 0, "high": 10}
 
 
 def start_training(draft: Draft, dataset: str, advice: Advice | None) -> None:
@@ -43,7 +44,7 @@ def start_training(draft: Draft, dataset: str, advice: Advice | None) -> None:
             default="normal",
             key="train-priority",
             required=True,
-            help="Among those that wait.",
+            help="Among the trainings that wait for the same device.",
         )
         allowed = _findings(dataset)
         workflow = _with_epochs(draft.workflow, int(epochs))
@@ -85,9 +86,9 @@ def _expected(workflow: Workflow, advice: Advice | None) -> None:
         return
     cost = client().workflows.cost(advice, workflow)
     words = (
-        f"About {duration(cost.seconds)} ({duration(cost.seconds_low)} to {duration(cost.seconds_high)}), "
+        f"About {minutes(cost.seconds)} ({minutes(cost.seconds_low)} to {minutes(cost.seconds_high)}), "
         f"{size_of(cost.memory_bytes)} of memory, a model of {size_of(cost.model_bytes)} that predicts "
-        f"{cost.predicted_per_second:,.0f} images/s. {cost.basis[:1].upper()}{cost.basis[1:]}."
+        f"about {rough(cost.predicted_per_second)} images/s. {cost.basis[:1].upper()}{cost.basis[1:]}."
     )
     st.caption(plain(words))
     if cost.memory_bytes > advice.hardware.memory_bytes:

@@ -34,7 +34,7 @@ def node_form(draft: Draft, kind: str, columns: int = 4) -> Draft:
     if problems.get(RULE):
         st.error(plain(problems[RULE]), icon=":material/error:")
     if problems:
-        st.caption(":red[What is wrong is not taken over: the workflow stays as it was.]")
+        st.markdown(":small[:red[What is wrong is not taken over: the workflow stays as it was.]]")
     return keep_changed(draft, workflow)
 
 
@@ -48,7 +48,7 @@ def _rows(draft: Draft, kind: str, fields: list[FormField], problems: Mapping[st
             with column:
                 _widget(draft.workflow, kind, field, _key(draft, kind, field))
                 if field.name in problems:
-                    st.caption(f":red[:material/error: {plain(problems[field.name])}]")
+                    st.markdown(f":small[:red[:material/error: {plain(problems[field.name])}]]")
 
 
 def _widget(workflow: Workflow, kind: str, field: FormField, key: str) -> None:

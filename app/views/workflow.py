@@ -37,12 +37,12 @@ def _nodes(draft: Draft, dataset: str) -> Draft:
     kind = graph(draft.workflow, draft.changed, key=f"graph-{dataset}")
     with st.container(border=True):
         changed = node_form(draft, kind)
+        if changed is not draft:
+            st.rerun()  # the graph above shows what was changed
         if kind == "augmentation":
             augmentation_preview(changed.workflow, dataset)
         with st.expander("Why these settings", icon=":material/help:"):
             reasons(changed.workflow, kind)
-    if changed.changed != draft.changed:
-        st.rerun()  # the graph above shows what was changed
     return changed
 
 
