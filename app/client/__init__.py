@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.client.live import LiveRuns
     from app.client.models import Models
     from app.client.runs import Runs
+    from app.client.schedules import Schedules
     from app.client.studio import Studio
     from app.client.tuning import Tunings
     from app.client.uploads import Uploads
@@ -152,6 +153,13 @@ class Client:
         from app.client.models import Models
 
         return Models(self.store)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What happens by itself: schedules, their log, watched folders."""
+        from app.client.schedules import Schedules
+
+        return Schedules(self.store)
 
     @cached_property
     def tuning(self) -> Tunings:
