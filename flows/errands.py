@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,11 @@ class Errands:
         if mark is not None and mark.lives():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(mark.pid, signal.SIGTERM)
+
+    def forget(self, errand: Errand) -> None:
+        """Remove what is kept of one that is over; what came of it (a decision, a study) stays."""
+        if self.state(errand) not in STATES_AT_WORK:
+            shutil.rmtree(self._path(errand.id, ERRAND_FILE).parent, ignore_errors=True)
 
     def find(self, errand_id: str) -> Errand | None:
         """Return an errand by its id."""

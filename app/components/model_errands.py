@@ -73,9 +73,13 @@ def _stand(errand: Errand, what: str, done: Callable[[str], None] | None, was_at
                 st.expander("Its log").code(words, language=None)
         if state == "done" and done is not None:
             done(str(outcome.get("subject", "")))
-        elif state != "done" and st.button("Go on", key=f"on-{errand.id}", icon=":material/play_arrow:"):
-            with guarded():
-                errands.go_on(errand)
+        with st.container(horizontal=True):
+            if state != "done" and st.button("Go on", key=f"on-{errand.id}", icon=":material/play_arrow:"):
+                with guarded():
+                    errands.go_on(errand)
+                    st.rerun()
+            if st.button("Put away", key=f"away-{errand.id}", type="tertiary"):
+                errands.forget(errand)
                 st.rerun()
 
 
