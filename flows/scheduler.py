@@ -40,6 +40,7 @@ from workflows.store.tables import now
 POLL_SECONDS = 1.0
 MATCH_SECONDS = 30.0
 IMAGES_SECONDS = 10.0
+DRIFT_SECONDS = 600.0
 LATE_SECONDS = 90.0
 """Who is later than this was missed; a busy machine needs some seconds for everything."""
 MOST_ATTEMPTS = 5
@@ -62,6 +63,7 @@ class Scheduler:
         self._deployments: dict[str, str] = {}
         self._matched: tuple[float, list[str]] = (float("-inf"), [])
         self._counted = float("-inf")
+        self._drift_seen = time.monotonic()
 
     def step(self) -> None:
         """Look once: who has ended, what is due, who is next, what is new in the folders."""
@@ -69,6 +71,11 @@ class Scheduler:
         self.watcher.look()
         self._count_images()
         self._with_prefect()
+        if time.monotonic() - self._drift_seen > DRIFT_SECONDS:
+            from flows.drift import look_for_drift
+
+            self._drift_seen = time.monotonic()
+            look_for_drift(self.store)
 
     def _with_prefect(self) -> None:
         from flows.reporting import UNREACHABLE

@@ -85,6 +85,24 @@ def test(alert: AlertArgument, as_json: AsJson = False) -> None:
     out.answer({"id": hook.id, "status": delivery.status}, f"{shown}: {delivery.status}.")
 
 
+@commands.command(epilog=example("fieldguide alerts drift birds"))
+def drift(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")], as_json: AsJson = False
+) -> None:
+    """Compare what a model answered lately with its training: the mix of classes, and how sure it is."""
+    out = Output(as_json)
+    from flows.drift import drift_of
+    from workflows.store.store import Store
+
+    found = drift_of(Store(), model)
+    rows = [[name, f"{before:.1%}", f"{now:.1%}"] for name, before, now in found.classes[:10]]
+    verdict = "; ".join(found.reasons) or f"No drift is seen in the last {found.answers} answers."
+    facts = f"mix of classes: distance {found.mix_distance:.2f} (p = {found.mix_p:.2g}); confidence: distance "
+    facts += f"{found.confidence_distance:.2f} (p = {found.confidence_p:.2g})"
+    document = {**vars(found), "drifted": found.drifted}
+    out.answer(document, verdict, facts, table(["class", "#in training", "#lately"], rows))
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.add_typer(commands, name="alerts", rich_help_panel="Parts of the job")

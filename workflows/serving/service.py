@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from workflows.data.images import read_rgb
-from workflows.errors import FieldguideError, ImageError, ModelError, RunError, UsageError
+from workflows.errors import FieldguideError, ImageError, ModelError, RunError, StorageError, UsageError
 from workflows.explanation.heatmaps import METHODS
 from workflows.inference.model import CARD_FILE, ModelCard
 from workflows.serving.answers import (
@@ -37,6 +38,7 @@ from workflows.serving.neighbours import Neighbourhoods, embed
 from workflows.serving.scores import best_scores
 from workflows.serving.shelf import Shelf
 from workflows.serving.switching import Names
+from workflows.store.recent import RecentAnswers
 from workflows.store.store import Store
 
 Photo = tuple[str, Callable[[], bytes]]
@@ -58,6 +60,7 @@ class Service:
         self.batcher = Batcher(self.limits, _share_cores)
         self.shelf = Shelf(store, self.limits, settings.device)
         self._names = Names(resolve or run_resolver(store), self.shelf.load)
+        self._recent = RecentAnswers(store.home)
         self._decoders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._neighbourhoods = Neighbourhoods(store, self.batcher, self.shelf, self._decoders)
 
@@ -96,7 +99,14 @@ class Service:
             scores = best_scores(next(rows), card.classes, top)
             best = scores[0]
             results.append(FilePrediction(file=file, label=best.label, confidence=best.confidence, top=scores))
+        await self._in_thread(self._remember, card.run_id, results)
         return PredictAnswer(run_id=card.run_id, results=results)
+
+    def _remember(self, run_id: str, results: Sequence[FilePrediction]) -> None:
+        """Keep classes and confidences, by which a drift of the photos is noticed."""
+        known = [(one.label, one.confidence) for one in results if one.label is not None and one.confidence is not None]
+        with suppress(StorageError):  # a full disk must not cost an answer
+            self._recent.add(run_id, known)
 
     async def explain(self, name: str | None, photo: Photo, wanted: Wanted) -> ExplainAnswer:
         """Explain the answer for one photo.
