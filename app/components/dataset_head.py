@@ -9,7 +9,8 @@ from app.client.datasets import DatasetVersion
 from app.components.dataset_actions import change
 from app.components.page import ago, count, go, guarded, plain
 
-NEW = "＋ New data set …"
+NEW = "New data set …"
+"""A choice beside the data sets; none can be called so."""
 
 
 def pick() -> str:

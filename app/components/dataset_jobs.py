@@ -25,12 +25,12 @@ BEGINNINGS = {"look": "Looking through the source", "import": "Beginning", "audi
 
 
 def follow_job(job: Job, key: str) -> None:
-    """Show how far a job is; the whole page runs again once it is over."""
-    st.fragment(_progress, run_every=POLL_SECONDS if job.running else None)(job, key, job.running)
+    """Show how far a job is; the whole page runs again once it is over, and once an import has its version."""
+    st.fragment(_progress, run_every=POLL_SECONDS if job.running else None)(job, key, job.running, job.result is None)
 
 
-def _progress(job: Job, key: str, was_running: bool) -> None:
-    if was_running and not job.running:
+def _progress(job: Job, key: str, was_running: bool, had_nothing: bool) -> None:
+    if (was_running and not job.running) or (had_nothing and job.result is not None):
         st.rerun()
     if not job.running:
         return

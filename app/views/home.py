@@ -61,7 +61,7 @@ def _datasets() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Data sets", anchor=False)
         if st.button("Bring in photos", icon=":material/upload:"):
-            go("data")
+            go("data", new="1")
     if not found:
         return
     rows = [

@@ -349,6 +349,15 @@ def test_an_import_that_fails_says_why_and_leaves_nothing(store: Store, tmp_path
     assert Datasets(store).names() == []
 
 
+def test_a_failed_import_is_said_on_its_page_until_it_is_put_away(store: Store, tmp_path: Path) -> None:
+    job = clients.client().jobs.start("import", "lost", {"source": str(tmp_path / "absent"), "ratios": [70, 15, 15]})
+    ended(job)
+    test = page(dataset="lost")
+    assert "absent" in words(test)
+    whole(test.button(key=f"job-{job.id}-away").click().run())
+    assert "absent" not in words(page())
+
+
 def test_work_can_be_stopped(store: Store, folder: Path) -> None:
     job = Jobs(store).start("import", "trees", {"source": str(folder), "ratios": [70, 15, 15]})
     while job.process is None and job.running:
