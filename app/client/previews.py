@@ -40,6 +40,7 @@ class Previews:
         self._lock = threading.Lock()
         self._made: OrderedDict[str, Future[Preview]] = OrderedDict()
         self._process: subprocess.Popen[str] | None = None
+        self._closed = False
 
     def ask(self, workflow: Workflow, sha256: str, seed: int, count: int = 11) -> Future[Preview]:
         """Return the preview that is being made, or was made, of a stored photo.
@@ -101,6 +102,8 @@ class Previews:
         return dict(json.loads(told))
 
     def _running(self) -> subprocess.Popen[str]:
+        if self._closed:
+            raise BrokenPipeError
         if self._process is None or self._process.poll() is not None:
             command = [sys.executable, "-P", "-m", "app.augmenting", str(Mark.mine())]
             pipe = subprocess.PIPE
@@ -120,5 +123,9 @@ class Previews:
                     continue
 
     def close(self) -> None:
-        """End the process; the next question starts another one."""
+        """End the process for good; what is still asked fails."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.kill()
         self._asking.submit(self._end).result()

@@ -188,6 +188,8 @@ class Workflows:
         """
         path = self._path(key)
         if not path.is_file():
+            if key not in list_templates():
+                raise WorkflowError(f"There is no saved workflow {key!r}.", hint="Choose another one behind Open.")
             return load_template(key)
         try:
             return loads(path.read_text(encoding="utf-8-sig"), f"the workflow {key!r}")
@@ -224,7 +226,7 @@ class Workflows:
             self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        if key != slug(key, "", len(key)):
+        if not key or key != slug(key, "", len(key)):
             raise WorkflowError(f"{key!r} is not the name of a saved workflow.")
         return self.folder / f"{key}{SUFFIX}"
 
