@@ -42,6 +42,7 @@ def decisions_panel(name: str) -> None:
         pd.DataFrame(rows),
         key=f"decisions-{name}",
         hide_index=True,
+        placeholder="",
         on_select=_unbind,
         selection_mode="single-row",
         height=min(38 + 35 * len(rows), 250),

@@ -14,6 +14,8 @@ from app.components.page import ago, count, go, guarded, metric, percent, plain
 
 MOMENT = "%Y-%m-%d %H:%M"
 WORDS = {"register": "first version", "promote": "promoted", "rollback": "rolled back"}
+REASON_LETTERS = 160
+"""Of the reason above the fold; the log has it whole."""
 SHOWN_METRICS = ("top5", "f1_macro", "ece")
 
 
@@ -54,7 +56,8 @@ def _since(name: str) -> str:
     if not log:
         return ""
     line = log[0]
-    return plain(f"{WORDS.get(line.action, line.action)} {ago(line.created_at)} by {line.author}: {line.reason}")
+    reason = line.reason if len(line.reason) <= REASON_LETTERS else f"{line.reason[:REASON_LETTERS].rstrip()} …"
+    return plain(f"{WORDS.get(line.action, line.action)} {ago(line.created_at)} by {line.author}: {reason}")
 
 
 def _roll_back(name: str, *, enabled: bool) -> None:
@@ -92,8 +95,11 @@ def versions_panel(name: str) -> None:
         column_config={
             "Version": st.column_config.NumberColumn(width="small", pinned=True),
             "": st.column_config.TextColumn(width="small"),
+            "Run": st.column_config.TextColumn(width=190),
+            "Registered": st.column_config.TextColumn(width=150),
+            "Why": st.column_config.TextColumn(width=220),
             "Test": st.column_config.NumberColumn("Test top-1", format="%.1f %%", width="small"),
-            "Validation": st.column_config.NumberColumn("Validation top-1", format="%.1f %%", width="small"),
+            "Validation": st.column_config.NumberColumn("Val. top-1", format="%.1f %%", width="small"),
         },
     )["selection"]["rows"]
     if chosen and chosen[0] < len(versions):
@@ -111,8 +117,7 @@ def _row(version: ModelVersion, champion: int | None) -> dict[str, Any]:
         "Validation": top1(version, "val"),
         "Trained on": f"{version.dataset} v{version.version}",
         "Run": version.run_id,
-        "Registered": ago(version.created_at),
-        "By": version.author,
+        "Registered": f"{ago(version.created_at)} by {version.author}",
         "Why": version.reason,
     }
 

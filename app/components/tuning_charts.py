@@ -67,7 +67,7 @@ def pareto_chart(complete: pd.DataFrame, front: pd.DataFrame, start: int | None)
         {"trial": rows["number"] + 1, "ms": rows["milliseconds"], "value": rows["value"], "kind": kind}
     )
     scale = alt.Scale(domain=["none beats it", "the start", "beaten"], range=[colour.good, colour.bad, colour.soft])
-    x = alt.X("ms:Q", title="milliseconds a photo", scale=alt.Scale(zero=False), axis=alt.Axis(grid=False))
+    x = alt.X("ms:Q", title="milliseconds a photo", scale=alt.Scale(zero=False, padding=10), axis=alt.Axis(grid=False))
     y = alt.Y("value:Q", title="top-1, validation", axis=alt.Axis(format=PERCENT), scale=alt.Scale(zero=False))
     tooltip = [
         "trial:Q",

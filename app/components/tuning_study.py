@@ -169,6 +169,7 @@ def _table(tuning: Tuning, trials: Trials) -> None:
         shown,
         key=f"trials-{tuning.study_id}",
         hide_index=True,
+        placeholder="",
         height=min(38 + 35 * len(shown), 400),
         on_select="rerun",
         selection_mode="single-row",

@@ -48,6 +48,7 @@ def _all() -> None:
             pd.DataFrame(rows),
             key="studies",
             hide_index=True,
+            placeholder="",
             on_select="rerun",
             selection_mode="single-row",
             column_config={
