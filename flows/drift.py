@@ -25,7 +25,7 @@ def drift_of(store: Store, model: str) -> Drift:
     folder = store.run_folder(current.run_id)
     records = pd.read_parquet(folder / "records.parquet", columns=["split", "label"])
     trained = records.loc[records["split"] == "train", "label"].astype(str).tolist()
-    validated = read_final(folder / "predictions.parquet", "val")[0]["confidence"].tolist()
+    validated = read_final(folder / "evaluation" / "predictions.parquet", "val")[0]["confidence"].tolist()
     return find_drift(
         trained, [label for _, label, _ in recent], validated, [confidence for _, _, confidence in recent]
     )

@@ -23,8 +23,9 @@ from workflows.retraining.plan import RetrainSettings
 from workflows.store.schedules import Firing
 from workflows.store.store import Store
 
-pytestmark = pytest.mark.slow
-LONG = RetrainSettings(min_changes=10, epochs=60, device="cpu")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+WAIT_SECONDS = 500.0
+LONG = RetrainSettings(min_changes=10, epochs=20, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +74,12 @@ def flow_run_states(running: ByItself) -> list[tuple[str, str]]:
 
 def test_a_schedule_fires_and_one_by_hand_waits_for_the_slot(store: Store, running: ByItself) -> None:
     schedule = add_schedule(store, "digits", every_seconds=10, settings=LONG)
-    eventually(lambda: (f := newest(store)) and f.state == "running", what=running.words())
+    eventually(lambda: (f := newest(store)) and f.state == "running", WAIT_SECONDS)
     pause(store, schedule)  # it has shown that it fires
     second = run_now(store, schedule)
     eventually(lambda: store.schedules.firing(second.id).note.startswith("waiting for the retraining of digits"))
     assert store.schedules.firing(second.id).state == "waiting"
-    eventually(lambda: store.schedules.firing(second.id).state == "done", what=running.words())
+    eventually(lambda: store.schedules.firing(second.id).state == "done", WAIT_SECONDS)
     first = store.schedules.firings()[1]
     assert first.trigger == "schedule, every 10 seconds"
     decisions = {one.decision_id: one for one in store.models.decisions("digits")}
@@ -97,7 +98,7 @@ def test_whatever_is_killed_the_retraining_goes_on_and_nothing_runs_for_ever(sto
         firing = newest(store)
         return bool(firing and firing.state == "running" and any(r.state == "running" for r in store.runs.list()))
 
-    eventually(trains, what=running.words())
+    eventually(trains, WAIT_SECONDS)
     firing = newest(store)
     assert firing is not None and firing.process and firing.trigger == "120 new images in digits v2"
     for process in (running.scheduler, running.server):
@@ -107,7 +108,7 @@ def test_whatever_is_killed_the_retraining_goes_on_and_nothing_runs_for_ever(sto
     os.killpg(Mark.parse(firing.process).pid, signal.SIGKILL)
     running.start_server()
     running.start_scheduler()
-    eventually(lambda: store.schedules.firing(firing.id).state == "done", what=running.words())
+    eventually(lambda: store.schedules.firing(firing.id).state == "done", WAIT_SECONDS)
     done = store.schedules.firing(firing.id)
     assert done.attempts == 2
     decision = store.models.decision(firing.decision_id)

@@ -211,6 +211,27 @@ def test_the_wrong_folder_is_refused(store: Store, tmp_path: Path) -> None:
         add_watch(store, "x", store.home)
 
 
+# ------------------------------------------------------------------------------ drift
+
+
+def test_drift_of_what_a_champion_is_asked_is_told_once(store: Store, trained: TrainedRun) -> None:
+    from flows.alerts import add_alert
+    from flows.drift import drift_of, look_for_drift
+    from workflows.store.recent import RecentAnswers
+
+    assert drift_of(store, "digits").answers == 0
+    RecentAnswers(store.home).add(trained.run_id, [("0", 0.4)] * 150)
+    found = drift_of(store, "digits")
+    assert found.drifted and found.classes[0] == ("0", pytest.approx(1 / 3, abs=0.05), 1.0)
+    hook = add_alert(store, "http://127.0.0.1:9/nobody", ["drift"])
+    look_for_drift(store)
+    first = store.webhooks.get(hook.id).last_status
+    assert first is not None and "drift: not delivered" in first
+    store.webhooks.update(hook.id, last_status=None)
+    look_for_drift(store)
+    assert store.webhooks.get(hook.id).last_status is None, "it was told already"
+
+
 # ----------------------------------------------------------------------- deployments
 
 
