@@ -108,7 +108,10 @@ class Datasets:
             return tuple(review.image_id for review in self._store.reviews.list(version.name))
         report = self.audit(version.name)
         finding = report.find(show) if report else None
-        return finding.image_ids if finding else ()
+        if finding is None:
+            return ()
+        together = [image for group in finding.facts.get("groups", ()) for image in group]
+        return tuple(dict.fromkeys([*together, *finding.image_ids]))  # what belongs together, side by side
 
     def reviews(self, name: str) -> dict[str, str]:
         """Return the images on the review list that wait for a look, with the notes why."""

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
-import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 import app.client as clients
-from app.client import uploads as uploads_module
 from app.client.datasets import Datasets, expected_splits, suggest_name, too_small
 from app.client.images import NO_SPLIT, Images, Query
-from app.client.jobs import Job, Jobs
-from app.client.uploads import Batch, UploadRefused, Uploads
-from app.components.dataset_jobs import source_words
-from app.upload_door import PATH, upload_routes
+from tests.app.trees import CLASSES, ended, picture, write_trees
 from workflows.data.importing import add_dataset
 from workflows.data.splits import assign_splits
 from workflows.errors import DatasetError, SourceError, UsageError
 from workflows.store.store import Store
 
 PAGE = Path(clients.__file__).parents[1] / "views" / "data.py"
-CLASSES = ("ash", "birch", "cedar")
-PER_CLASS = 10
 
 
 @pytest.fixture
@@ -42,25 +29,9 @@ def store(home: Path) -> Iterator[Store]:
     clients._only.cache_clear()
 
 
-def picture(number: int, side: int = 40) -> bytes:
-    """A different noisy picture for each number."""
-    values = np.random.default_rng(number).integers(0, 256, (side, side + number % 7, 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, format="PNG")
-    return stream.getvalue()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three classes of ten pictures, a broken one among them, and a file that is none."""
-    place = tmp_path / "trees"
-    for number, name in enumerate(CLASSES):
-        (place / name).mkdir(parents=True)
-        for each in range(PER_CLASS):
-            (place / name / f"{each:02d}.png").write_bytes(picture(100 * number + each))
-    (place / "ash" / "broken.png").write_bytes(b"no picture")
-    (place / "notes.txt").write_text("seen in May")
-    return place
+    return write_trees(tmp_path / "trees")
 
 
 @pytest.fixture
@@ -89,14 +60,6 @@ def words(test: AppTest) -> str:
 def given(value: object) -> str:
     assert isinstance(value, str)
     return value
-
-
-def ended(job: Job, seconds: float = 120) -> Job:
-    end = time.monotonic() + seconds
-    while job.running:
-        assert time.monotonic() < end, "the work did not end"
-        time.sleep(0.05)
-    return job
 
 
 # ------------------------------------------------------------------ searching
@@ -211,162 +174,6 @@ def test_a_name_is_suggested_that_can_be_used(trees: Datasets) -> None:
         trees.check_name("a/b")
 
 
-# --------------------------------------------------------------------- uploads
-
-
-@pytest.fixture
-def door(store: Store) -> Starlette:
-    return Starlette(routes=upload_routes())
-
-
-def put(door: Starlette, batch: Batch, name: str, content: bytes) -> int:
-    async def send() -> int:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=door), base_url="http://here") as http:
-            answer = await http.put(f"{PATH}/{batch.ticket}", params={"name": name}, content=content)
-        return answer.status_code
-
-    return asyncio.run(send())
-
-
-def test_uploaded_files_lie_on_disk_under_their_names(door: Starlette) -> None:
-    batch = clients.client().uploads.open()
-    big = bytes(range(256)) * 20_000
-    assert put(door, batch, "trees/ash/1.jpg", big) == 200
-    assert put(door, batch, "trees/birch/ä b.jpg", b"x") == 200
-    assert (batch.folder / "files" / "trees/ash/1.jpg").read_bytes() == big
-    assert batch.bytes == len(big) + 1
-    arrived = clients.client().uploads.arrived(batch)
-    assert (arrived.source, arrived.name) == (batch.folder / "files" / "trees", "trees")
-    assert source_words(str(arrived.source)) == "upload trees"
-    assert not any((batch.folder / "coming").iterdir())
-    clients.client().uploads.discard(batch)
-    assert not batch.folder.exists()
-    assert put(door, batch, "a.jpg", b"x") == 404
-
-
-@pytest.mark.parametrize(
-    "name", ["../a.jpg", "/etc/a.jpg", "a/../../b.jpg", "", "a\0.jpg", "x" * 300, "a//b.jpg", "./a.jpg"]
-)
-def test_names_that_lead_elsewhere_are_refused(door: Starlette, name: str) -> None:
-    batch = clients.client().uploads.open()
-    assert put(door, batch, name, b"x") == 413
-    assert batch.bytes == 0
-    assert [path for path in batch.folder.rglob("*") if path.is_file()] == []
-
-
-def test_uploads_are_capped_per_file_in_total_and_in_number(door: Starlette, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads_module, "MAX_FILE_BYTES", 100)
-    monkeypatch.setattr(uploads_module, "MAX_TOTAL_BYTES", 150)
-    monkeypatch.setattr(uploads_module, "MAX_FILES", 2)
-    batch = clients.client().uploads.open()
-    assert put(door, batch, "a.jpg", b"x" * 101) == 413
-    assert put(door, batch, "a.jpg", b"x" * 100) == 200
-    assert put(door, batch, "b.jpg", b"x" * 51) == 413
-    assert put(door, batch, "b.jpg", b"x" * 10) == 200
-    assert put(door, batch, "c.jpg", b"x") == 413
-    assert (batch.bytes, batch.files) == (110, {"a.jpg", "b.jpg"})
-
-
-def test_a_file_that_stands_where_a_folder_should_is_refused(door: Starlette) -> None:
-    batch = clients.client().uploads.open()
-    assert put(door, batch, "a.jpg", b"x") == 200
-    assert put(door, batch, "a.jpg/b.jpg", b"x") == 409
-    assert batch.bytes == 1
-
-
-def test_a_full_disk_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads_module, "SPARE_BYTES", 2**62)
-    uploads = Uploads(store)
-    with pytest.raises(UploadRefused, match="no room"):
-        uploads.begin(uploads.open(), "a.jpg", 5)
-
-
-@pytest.mark.parametrize(
-    ("names", "source", "labels"),
-    [
-        (["t/a/1.jpg", "t/b/2.jpg"], "t", None),
-        (["a/1.jpg", "b/2.jpg"], "", None),
-        (["roses/1.jpg", "roses/2.jpg"], "", None),  # one folder of photos is a class
-        (["p/1.jpg", "p/labels.csv"], "p", None),
-        (["p/1.jpg", "labels.csv"], "p", "labels.csv"),
-        (["1.jpg", "2.jpg", "labels.csv"], "", "labels.csv"),
-        (["set.zip", "labels.csv"], "set.zip", "labels.csv"),
-        (["set.tar.gz"], "set.tar.gz", None),
-    ],
-)
-def test_what_was_dropped_is_understood(store: Store, names: list[str], source: str, labels: str | None) -> None:
-    uploads = Uploads(store)
-    batch = uploads.open()
-    for name in names:
-        coming = uploads.begin(batch, name, 1)
-        coming.write_bytes(b"x")
-        uploads.finish(batch, name, coming)
-    arrived, files = uploads.arrived(batch), batch.folder / "files"
-    assert arrived.source == files / source
-    assert arrived.labels == (files / labels if labels else None)
-
-
-@pytest.mark.parametrize("names", [[], ["notes.txt"], ["a.zip", "b.zip"], ["a.zip", "1.jpg"]])
-def test_what_can_not_be_taken_in_is_said(store: Store, names: list[str]) -> None:
-    uploads = Uploads(store)
-    batch = uploads.open()
-    batch.files |= set(names)
-    with pytest.raises(SourceError):
-        uploads.arrived(batch)
-
-
-# ------------------------------------------------------------------------ jobs
-
-
-def test_a_source_is_looked_through_and_imported_in_processes_of_their_own(store: Store, folder: Path) -> None:
-    jobs = Jobs(store)
-    looked = ended(jobs.start("look", "", {"source": str(folder)}))
-    assert looked.error is None
-    assert looked.result is not None
-    assert sorted(looked.result["counts"]) == [["ash", None, 11], ["birch", None, 10], ["cedar", None, 10]]
-    assert looked.result["ignored"] == [["notes.txt", "not an image by its name"]]
-    after: list[int] = []
-    asked = {"source": str(folder), "ratios": [60, 20, 20]}
-    done = ended(jobs.start("import", "trees", asked, then=partial(after.append, 1)))
-    assert done.error is None
-    assert done.result is not None
-    assert (done.result["accepted"], done.result["rejected"], done.result["ignored"]) == (30, 1, 1)
-    assert after == [1]
-    datasets = Datasets(store)
-    counts = datasets.images(datasets.version("trees")).counts
-    assert counts.loc[["ash"], ["train", "val", "test"]].to_numpy().tolist() == [[6, 2, 2]]
-    report = datasets.audit("trees")
-    assert report is not None
-    assert report.find("rejected-files") is not None
-    assert [kept.path for kept in datasets.quarantined("trees")] == ["ash/broken.png"]
-
-
-def test_an_import_that_fails_says_why_and_leaves_nothing(store: Store, tmp_path: Path) -> None:
-    job = ended(Jobs(store).start("import", "nothing", {"source": str(tmp_path / "absent"), "ratios": [70, 15, 15]}))
-    assert job.error is not None
-    assert "absent" in job.error.message
-    assert job.error.hint
-    assert Datasets(store).names() == []
-
-
-def test_a_failed_import_is_said_on_its_page_until_it_is_put_away(store: Store, tmp_path: Path) -> None:
-    job = clients.client().jobs.start("import", "lost", {"source": str(tmp_path / "absent"), "ratios": [70, 15, 15]})
-    ended(job)
-    test = page(dataset="lost")
-    assert "absent" in words(test)
-    whole(test.button(key=f"job-{job.id}-away").click().run())
-    assert "absent" not in words(page())
-
-
-def test_work_can_be_stopped(store: Store, folder: Path) -> None:
-    job = Jobs(store).start("import", "trees", {"source": str(folder), "ratios": [70, 15, 15]})
-    while job.process is None and job.running:
-        time.sleep(0.01)
-    job.stop()
-    ended(job)
-    assert (job.error is not None and "stopped" in job.error.message) or job.result is not None
-
-
 # ------------------------------------------------------------------- the page
 
 
@@ -427,6 +234,15 @@ def test_a_source_without_labels_can_be_taken_without(store: Store, tmp_path: Pa
     whole(test.run())
     assert "4 photos" in words(test)
     assert not test.error
+
+
+def test_a_failed_import_is_said_on_its_page_until_it_is_put_away(store: Store, tmp_path: Path) -> None:
+    job = clients.client().jobs.start("import", "lost", {"source": str(tmp_path / "absent"), "ratios": [70, 15, 15]})
+    ended(job)
+    test = page(dataset="lost")
+    assert "absent" in words(test)
+    whole(test.button(key=f"job-{job.id}-away").click().run())
+    assert "absent" not in words(page())
 
 
 def test_filters_stand_in_the_address_and_come_from_it(trees: Datasets) -> None:
