@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -17,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 import app.client as clients
 from app.client import annotation as annotation_module
 from app.client.annotation import Annotation, queue_ids, queues
+from tests.benchmarks.studio_records import Size, generate
 from workflows.data.edits import relabel, remove
 from workflows.data.importing import add_dataset
 from workflows.data.version import DatasetVersion
@@ -208,6 +210,21 @@ def test_queues(annotation: Annotation, store: Store, ids: list[str]) -> None:
     assert queue_ids(datasets, annotation, version, "all") == ids
     annotation.give(NAME, ids[2], "bee")
     assert queue_ids(datasets, annotation, version, "unlabelled") == ids[3:]
+
+
+def test_what_the_newest_model_is_least_sure_of_comes_first(home: Path) -> None:
+    clients._only.cache_clear()
+    size = Size(classes=6, images=120, steps=2, full_runs=1, other_runs=2, pictures=4)
+    [run] = generate(Store(home), size)
+    client = clients.client()
+    version = client.datasets.version("birds")
+    assert "doubtful" in queues(client.datasets, version)
+    queue = queue_ids(client.datasets, client.annotation, version, "doubtful")
+    answers = pd.concat([client.evaluation.judged(run, split).frame for split in ("val", "test")])
+    confidence = answers.set_index("image_id")["confidence"].reindex(queue)
+    assert len(queue) == len(answers)
+    assert confidence.is_monotonic_increasing
+    clients._only.cache_clear()
 
 
 # --------------------------------------------------------------------- the page
