@@ -199,8 +199,12 @@ def _links(run_id: str) -> None:
         ("explain", "Explain", "center_focus_strong"),
         ("predict", "Predict", "image_search"),
     ):
-        first = "primary" if name == "evaluation" else "secondary"
-        if st.button(label, key=f"live-to-{name}", icon=f":material/{icon}:", type=first):
+        if st.button(
+            label,
+            key=f"live-to-{name}",
+            icon=f":material/{icon}:",
+            type="primary" if name == "evaluation" else "secondary",
+        ):
             go(name, run=run_id)
     report = client().runs.artifact(run_id, "report")
     if report is not None:

@@ -83,7 +83,7 @@ def _from(source: tuple[str, str, str], advice: Advice | None) -> Workflow | Non
     if name == "upload":
         uploaded = st.session_state.get("workflow-uploaded")
         if uploaded is not None and uploaded[0] == value:
-            return uploaded[1]  # type: ignore[no-any-return]
+            return uploaded[1]
         st.query_params.pop("upload")  # of another session
         return advice.workflows[DEFAULT_GOAL] if advice else None
     return advice.workflows[value] if advice else None

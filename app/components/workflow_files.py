@@ -37,7 +37,7 @@ def _origin(draft: Draft) -> str:
     words = {
         "goal": "recommended",
         "run": f"from run {draft.source[2]}",
-        "saved": "saved",
+        "saved": "ready-made" if draft.source[2] in client().workflows.templates() else "saved",
         "upload": "uploaded",
     }[draft.source[1]]
     return f" :gray[{plain(words)}{', changed by you' if draft.changed else ''}]"
@@ -67,10 +67,11 @@ def _open() -> None:
             for one in saved:
                 _line(one)
         st.markdown("**Ready-made**")
-        for name in client().workflows.templates():
-            if st.button(name.replace("-", " "), key=f"template-{name}", type="tertiary"):
-                come_from("saved", name)
-                st.rerun()
+        with st.container(horizontal=True, gap="small"):
+            for name in client().workflows.templates():
+                if st.button(name.replace("-", " "), key=f"template-{name}"):
+                    come_from("saved", name)
+                    st.rerun()
         st.markdown("**From a file**")
         _upload()
 

@@ -321,7 +321,7 @@ def test_a_change_reaches_the_workflow_and_a_mistake_does_not(workflows: Workflo
 
 def test_a_workflow_is_saved_and_opened_by_its_address(workflows: Workflows) -> None:
     shown = page(dataset="birds", goal="fast")
-    name = next(field.key for field in shown.text_input if str(field.key).startswith("workflow-name-"))
+    name = next(str(field.key) for field in shown.text_input if str(field.key).startswith("workflow-name-"))
     shown.text_input(key=name).set_value("my **birds**").run()
     whole(shown.button(key="workflow-save").click().run())
     key = str(shown.query_params["saved"])
@@ -339,7 +339,7 @@ def test_training_is_ordered_as_it_was_set_up(workflows: Workflows, store: Store
     shown = page(dataset="birds", goal="fast")
     turn = shown.session_state["workflow-draft"].turn
     whole(shown.number_input(key=f"node-{turn}-augmentation-rotate").set_value(33.0).run())
-    epochs = next(field.key for field in shown.number_input if str(field.key).startswith(f"train-epochs-{turn}"))
+    epochs = next(str(field.key) for field in shown.number_input if str(field.key).startswith(f"train-epochs-{turn}"))
     shown.number_input(key=epochs).set_value(3).run()
     shown.button_group(key="train-priority").set_value("high").run()
     before = {run.run_id for run in store.runs.list()}
