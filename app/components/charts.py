@@ -64,7 +64,7 @@ def steps_chart(curve: pd.DataFrame, name: str, title: str, form: str, shown: in
         if step is not None:
             rule = alt.Chart(pd.DataFrame({"step": [step]})).mark_rule(color=ink, strokeDash=dash, strokeWidth=1.5)
             layers.append(rule.encode(x="step:Q"))
-    return styled(alt.layer(*layers), 170)
+    return styled(alt.layer(*layers), 150)
 
 
 def reliability_chart(curve: pd.DataFrame) -> Any:

@@ -141,7 +141,7 @@ def cells_chart(table: pd.DataFrame, names: list[str], *, share: bool) -> Any:
     colour = colours()
     value, form = ("share", ".0%") if share else ("count", ",d")
     top = 1.0 if share else max(float(table["count"].max()), 1.0) if len(table) else 1.0
-    cell = float(np.clip(620 / max(len(names), 1), 17, 110))
+    cell = float(np.clip(480 / max(len(names), 1), 17, 80))
     size = 9 if cell < 20 else 11
     labels: dict[str, Any] = {
         "labelFontSize": size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.client import client
 from app.client.evaluation import Moment, Subject
@@ -14,16 +15,22 @@ from app.components.page import count, percent
 
 SOURCES = {"steps": "While it learnt (validation)", "val": "Final, on validation", "test": "Final, on test"}
 WATCH_SECONDS = 2.0
+WIDTHS = (7, 7, 9, 7)
 
 
-def pick_moment(subject: Subject) -> Moment | None:
-    """Let a moment be chosen, bound to `?step=`; None if the run has recorded none yet."""
+def pick_moment(subject: Subject, place: DeltaGenerator) -> Moment | None:
+    """Let a moment be chosen, bound to `?step=`; None if the run has recorded none yet.
+
+    Args:
+        subject: the run.
+        place: where to ask whether a step or the final evaluation is wanted; the slider comes below.
+    """
     sources = [*(["steps"] if subject.steps else []), *subject.finals]
     if not sources:
         return None
     wanted = _wanted(subject)
     st.session_state["moment-source"] = wanted if isinstance(wanted, str) else "steps"
-    source = st.segmented_control(
+    source = place.segmented_control(
         "Answers",
         sources,
         format_func=SOURCES.__getitem__,
@@ -101,13 +108,13 @@ def show_metrics(judged: Judged, before: Judged | None) -> None:
         ("F1", "f1_macro", "Mean over the classes of the harmonic mean of precision and recall"),
         ("Precision", "precision_macro", "Of the images taken for a class, the share that are: class mean"),
         ("Recall", "recall_macro", "Of the images of a class, the share that were found: class mean"),
-        ("Confidence", "average_confidence", "Mean probability of the predicted class"),
         ("ECE", "ece", "Expected calibration error: mean gap between confidence and accuracy; 0 is perfect"),
+        ("Confidence", "average_confidence", "Mean probability of the predicted class"),
     )
-    columns = st.columns(len(shown) + 1)
-    for column, (title, name, words) in zip(columns, shown, strict=False):
-        column.metric(title, percent(metrics[name]), help=words, **_delta(metrics, old, name))
-    columns[-1].metric("Images", count(metrics["support"]))
+    places = [*st.columns(WIDTHS), *st.columns(WIDTHS)]
+    places.pop(len(WIDTHS)).metric("Images", count(metrics["support"]))
+    for place, (title, name, words) in zip(places, shown, strict=False):
+        place.metric(title, percent(metrics[name]), help=words, **_delta(metrics, old, name))
 
 
 def _delta(metrics: dict[str, Any], old: dict[str, Any], name: str) -> dict[str, Any]:

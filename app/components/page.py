@@ -96,9 +96,10 @@ def go(name: str, **query: str) -> None:
 
 def header(title: str, caption: str = "") -> None:
     """Draw the page's heading; `caption` says in a line what it is for."""
-    st.header(plain(title), anchor=False)
-    if caption:
-        st.caption(plain(caption))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.subheader(plain(title), anchor=False, width="content")
+        if caption:
+            st.caption(plain(caption), width="content")
 
 
 def show_error(error: FieldguideError) -> None:
@@ -161,7 +162,11 @@ def pick_dataset(key: str = "pick") -> str | None:
         names = [dataset.name for dataset in client().store.datasets.list()]
         if names:
             return _pick("Data set", "dataset", names, key)
-        empty_state("There are no data sets yet.", Action("Bring in photos", page="data", icon="upload"), key=key)
+        empty_state(
+            "There are no data sets yet.",
+            Action("Bring in photos", page="data", icon="upload", primary=True),
+            key=key,
+        )
     return None
 
 
@@ -176,9 +181,10 @@ def pick_run(key: str = "pick", states: Sequence[str] = ()) -> str | None:
         ids = client().runs.ids(states=states, besides=st.query_params.get("run"))
         if ids:
             return _pick("Run", "run", ids, key)
-        empty_state(
-            "There are no such runs yet.", Action("Set up a training", page="workflow", icon="play_arrow"), key=key
-        )
+        text = "No training has finished yet." if "finished" in states else "Nothing was trained yet."
+        train = Action("Set up a training", page="workflow", icon="play_arrow", primary=True)
+        begin = Action("Bring in photos", page="data", icon="upload", primary=True)
+        empty_state(text, train if client().store.datasets.list() else begin, key=key)
     return None
 
 

@@ -29,12 +29,14 @@ VIEWS = {
 def main() -> None:
     """Draw the page."""
     header("Evaluation", "What the model answered at each step, which classes it confuses, and why.")
-    run = pick_run("evaluation")
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        run = pick_run("evaluation")
     if run is None:
         return
     with guarded():
         subject = client().evaluation.subject(run)
-        moment = pick_moment(subject)
+        moment = pick_moment(subject, right)
         if moment is None:
             action = Action("Watch the run", page="run", icon="show_chart")
             empty_state(f"This run is {subject.state} and has no evaluation step yet.", action)
@@ -44,8 +46,11 @@ def main() -> None:
             empty_state("No image was answered here.")
             return
         before = judged.compared_with
-        show_metrics(judged, client().evaluation.judged(run, before) if before is not None else None)
-        show_steps(subject, moment)
+        numbers, curves = st.columns([5, 7], gap="medium", vertical_alignment="center")
+        with numbers:
+            show_metrics(judged, client().evaluation.judged(run, before) if before is not None else None)
+        with curves:
+            show_steps(subject, moment)
         _view(subject, moment, judged)
 
 

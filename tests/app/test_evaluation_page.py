@@ -278,7 +278,7 @@ def test_a_run_that_goes_on_is_followed(store: Store, runs: list[str]) -> None:
 
 def test_no_runs_at_all(home: Path) -> None:
     clients._only.cache_clear()
-    assert "no such runs" in words(page())
+    assert "Nothing was trained yet" in words(page())
     clients._only.cache_clear()
 
 
