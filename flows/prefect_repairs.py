@@ -18,7 +18,8 @@ def let_scheduled_runs_be_inserted() -> None:
     from prefect.server.database import orm_models
 
     for model in (orm_models.FlowRun, orm_models.TaskRun):
-        state = inspect(model).all_orm_descriptors["state"]
+        mapper: Any = inspect(model)
+        state = mapper.all_orm_descriptors["state"]
         if getattr(state, "bulk_dml_setter", "not before 2.1") is None:
             state.inplace.bulk_dml(_means_no_column)
 

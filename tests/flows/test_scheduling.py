@@ -6,11 +6,13 @@ import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from flows.leash import Mark
+from flows.scheduler import MOST_ATTEMPTS, Scheduler
 from flows.scheduling import add_schedule, fingerprint, in_words, length, next_time, pause, resume, run_now
 from flows.watching import Watcher, add_watch, import_now, stamp
 from tests.tiny import TrainedRun
@@ -107,13 +109,11 @@ def test_one_cause_fires_once_and_a_skipped_firing_is_told(store: Store) -> None
 
 
 @pytest.fixture
-def scheduler(store: Store):
-    from flows.scheduler import Scheduler
-
+def scheduler(store: Store) -> Scheduler:
     return Scheduler(store, Mark.mine())
 
 
-def test_overlap_is_skipped_or_queued_once(store: Store, scheduler) -> None:
+def test_overlap_is_skipped_or_queued_once(store: Store, scheduler: Scheduler) -> None:
     skips = add_schedule(store, "digits", every_seconds=60)
     queues = add_schedule(store, "digits", every_seconds=60, overlap="queue")
     objection = lambda one: scheduler._objection(one, now(), now())  # noqa: E731
@@ -127,7 +127,7 @@ def test_overlap_is_skipped_or_queued_once(store: Store, scheduler) -> None:
     assert objection(queues) == "the one before still waits"
 
 
-def test_what_was_missed_is_made_up_for_once_or_skipped(store: Store, scheduler) -> None:
+def test_what_was_missed_is_made_up_for_once_or_skipped(store: Store, scheduler: Scheduler) -> None:
     def missed(policy: str) -> Schedule:
         made = add_schedule(store, "digits", every_seconds=600, missed=policy)  # type: ignore[arg-type]
         store.schedules.update(made.id, next_at=now() - timedelta(hours=5))
@@ -145,9 +145,7 @@ def test_what_was_missed_is_made_up_for_once_or_skipped(store: Store, scheduler)
         store.schedules.remove(schedule.id)
 
 
-def test_a_firing_whose_process_is_dead_goes_on_but_not_for_ever(store: Store, scheduler) -> None:
-    from flows.scheduler import MOST_ATTEMPTS
-
+def test_a_firing_whose_process_is_dead_goes_on_but_not_for_ever(store: Store, scheduler: Scheduler) -> None:
     firing = run_now(store, add_schedule(store, "digits", every_seconds=60))
     dead = str(Mark(os.getpid(), 1.0))
     store.schedules.update_firing(firing.id, state="running", process=dead, attempts=1)
@@ -236,7 +234,7 @@ def test_drift_of_what_a_champion_is_asked_is_told_once(store: Store, trained: T
 
 
 def test_every_deployment_of_prefect_yaml_can_be_loaded() -> None:
-    from prefect.flows import load_flow_from_entrypoint
+    from prefect.flows import Flow, load_flow_from_entrypoint
 
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     assert [one["name"] for one in deployments] == ["train", "retrain", "tune"]
@@ -244,7 +242,7 @@ def test_every_deployment_of_prefect_yaml_can_be_loaded() -> None:
     os.chdir(ROOT)
     try:
         for one in deployments:
-            flow = load_flow_from_entrypoint(one["entrypoint"], use_placeholder_flow=False)
+            flow: Flow[..., Any] = load_flow_from_entrypoint(one["entrypoint"], use_placeholder_flow=False)
             assert flow.name == one["name"]
             flow.validate_parameters(one["parameters"])
     finally:
