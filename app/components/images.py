@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def errors_first(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(["correct", "confidence", "image_id"], ascending=[True, False, True])
 
 
-def image_list(subject: Subject, moment: Moment, rows: pd.DataFrame, classes: Sequence[str], key: str) -> None:
+def image_list(
+    subject: Subject, moment: Moment, rows: pd.DataFrame, classes: Sequence[str], key: str, *, narrow: bool = False
+) -> None:
     """Show rows of answers as a gallery in pages, with heat-maps, and one of them closely when chosen.
 
     Args:
@@ -58,25 +61,38 @@ def image_list(subject: Subject, moment: Moment, rows: pd.DataFrame, classes: Se
         rows: in the order to show them.
         classes: what an image may be relabelled to.
         key: tells several lists in one page apart.
+        narrow: there is half a page for it: what was chosen comes below the others.
     """
     if rows.empty:
         st.info("No image is like that.", icon=":material/filter_alt_off:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         maps = st.toggle("Eigen-CAM beside each", value=True, key=f"{key}-maps") if subject.finals else False
-        page = rows.iloc[pager(len(rows), PER_PAGE, f"{key}-page")]
+        page = rows.iloc[pager(len(rows), PER_PAGE // 2 if narrow else PER_PAGE, f"{key}-page")]
     waiting = False
     if maps:
         with guarded():
             waiting = client().heatmaps.ask(subject.run_id, page["image_id"].tolist()).waiting > 0
     body = st.fragment(_gallery_and_detail, run_every=POLL_SECONDS if waiting else None)
-    body(subject, moment, page, tuple(classes), key, maps, waiting)
+    body(_List(subject, moment, page, tuple(classes), key, maps, narrow), waiting)
 
 
-def _gallery_and_detail(
-    subject: Subject, moment: Moment, page: pd.DataFrame, classes: tuple[str, ...], key: str, maps: bool, waiting: bool
-) -> None:
+@dataclass(frozen=True)
+class _List:
+    """One page of a list of images, as it is drawn."""
+
+    subject: Subject
+    moment: Moment
+    page: pd.DataFrame
+    classes: tuple[str, ...]
+    key: str
+    maps: bool
+    narrow: bool
+
+
+def _gallery_and_detail(shown: _List, waiting: bool) -> None:
     """Draw one page of a list; runs by itself while heat-maps are on their way."""
+    subject, page, key, maps = shown.subject, shown.page, shown.key, shown.maps
     ids = page["image_id"].tolist()
     found = client().heatmaps.ask(subject.run_id, ids) if maps else None
     if waiting and found is not None and not found.waiting:
@@ -94,18 +110,22 @@ def _gallery_and_detail(
         for row in page.to_dict("records")
     ]
     now = next((image for image in chosen_before(f"{key}-gallery") if image in ids), None)
-    left, right = st.columns([3, 2], gap="medium") if now is not None else (st.container(), None)
+    if now is None or shown.narrow:
+        left, right = st.container(), st.container()
+    else:
+        left, right = st.columns([3, 2], gap="medium")
     with left:
         columns = (4 if pictures else 6) if now is None else (3 if pictures else 4)
+        columns = columns if not shown.narrow else 2 if pictures else 3
         gallery(tiles, key=f"{key}-gallery", columns=columns)
         if found and found.waiting:
             st.caption(f"{found.waiting} heat-map{'s' if found.waiting > 1 else ''} being drawn …")
         elif found and found.trouble:
             st.caption(f"Some heat-maps are missing: {found.trouble}")
-    if right is not None:
+    if now is not None:
         row = page[page["image_id"] == now].iloc[0]
         with right, st.container(border=True), guarded():
-            image_detail(subject, moment, row, classes)
+            image_detail(subject, shown.moment, row, shown.classes)
 
 
 def tile_of(row: Mapping[Any, Any], image: Path | None, heatmap: bytes | None, relabelled: str | None) -> Tile:

@@ -100,7 +100,7 @@ def show_steps(subject: Subject, moment: Moment) -> None:
 
 
 def show_metrics(judged: Judged, before: Judged | None) -> None:
-    """Show the headline numbers, with their change since the step before."""
+    """Show the headline numbers, with their change since the step before in percentage points."""
     metrics, old = judged.metrics, before.metrics if before else {}
     low, high = metrics["top1_ci95"]
     shown: tuple[tuple[str, str, str], ...] = (
@@ -124,4 +124,4 @@ def _delta(metrics: dict[str, Any], old: dict[str, Any], name: str) -> dict[str,
     points = round(100 * (metrics[name] - old[name]), 1)
     if not points:
         return {"delta": "unchanged", "delta_color": "off", "delta_arrow": "off"}
-    return {"delta": f"{points:+.1f} points", "delta_color": colour}
+    return {"delta": f"{points:+.1f}", "delta_color": colour}

@@ -81,20 +81,26 @@ def _classes(subject: Subject, moment: Moment, judged: Judged, focus: Focus, vie
     """Draw the matrix with the pairs, or the table of classes; then the images of what was clicked."""
     name = f"{subject.run_id}-{moment}"
     if view == "matrix":
-        left, right = st.columns([3, 2], gap="medium")
+        left, right = st.columns(2 if focus.cell else [3, 2], gap="medium")
         with left:
             matrix_panel(subject, moment, judged, focus)
         with right:
+            if focus.cell:  # beside the cell that was clicked, so that nobody has to look for them
+                _images(subject, moment, judged, focus)
             st.markdown("**Most confused pairs**")
             pairs_table(judged.pairs, name)
     else:
         class_table(judged.per_class, name)
     if focus == Focus():
         st.caption(f"Click a cell, a pair or a class to see its images ({describe(moment)}).")
-        return
+    elif view != "matrix" or not focus.cell:
+        _images(subject, moment, judged, focus)
+
+
+def _images(subject: Subject, moment: Moment, judged: Judged, focus: Focus) -> None:
     rows = errors_first(of_focus(judged.frame, focus))
     focus_title(focus, len(rows))
-    image_list(subject, moment, rows, judged.classes, key="focus")
+    image_list(subject, moment, rows, judged.classes, key="focus", narrow=focus.cell is not None)
 
 
 main()
