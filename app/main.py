@@ -20,6 +20,8 @@ STYLE = """<style>
 .stAppHeader { background: transparent; pointer-events: none; }
 .stAppHeader * { pointer-events: auto; }
 [data-testid=stSidebarHeader] { margin-bottom: 0; }
+.stMainBlockContainer h2 { font-size: 1.75rem; padding: 0.25rem 0; }
+.stMainBlockContainer h3 { font-size: 1.25rem; padding: 0.5rem 0 0.25rem; }
 [data-testid=stMetricValue] { font-size: 1.6rem; }
 </style>"""
 """Streamlit leaves a quarter of a small screen empty: a bar on top that holds next to nothing, and large numbers."""

@@ -90,13 +90,15 @@ def _troubled(run: RunBrief) -> None:
 
 
 def _found(name: str, titles: tuple[str, ...]) -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"findings-{name}"):
-        st.badge(f"{len(titles)} findings" if len(titles) > 1 else "1 finding", color="yellow", icon=":material/flag:")
-        st.markdown(
-            f"**{plain(name)}**  \n{plain('; '.join(titles[:3]))}{' …' if len(titles) > 3 else ''}", width="stretch"
+    with st.container(border=True, key=f"findings-{name}"):
+        words, way = st.columns([9, 1], vertical_alignment="center")
+        number = f"{len(titles)} findings" if len(titles) > 1 else "1 finding"
+        more = " …" if len(titles) > 3 else ""
+        words.markdown(
+            f"**{plain(name)}** :yellow-badge[:material/flag: {number}]  \n{plain('; '.join(titles[:3]))}{more}"
         )
-        if st.button("Look", key=f"audit-{name}"):
-            go("data", dataset=name)
+        if way.button("Look", key=f"audit-{name}"):
+            go("data", dataset=name, view="audit")
 
 
 def _died_recently(died_at: str) -> bool:

@@ -70,7 +70,7 @@ def group(table: pd.DataFrame, threshold: float) -> dict[str, pd.DataFrame]:
 
 def _numbers(table: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> None:
     answered = table[table["error"] == ""]
-    parts = [f"{count(len(table))} photos"]
+    parts = [f"{count(len(table))} photo{'s' if len(table) != 1 else ''}"]
     if not answered.empty:
         common = answered["label"].value_counts()
         parts.append(

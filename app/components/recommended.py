@@ -85,7 +85,7 @@ def _costs(advice: Advice, workflow: Workflow) -> None:
     rows = [
         ("Model", f"{model.family.removesuffix('-cls')}{model.size} at {model.image_size} px"),
         ("Training", f"{count(training.epochs)} epochs, batch {count(training.batch)}"),
-        ("Time", f"about {minutes(cost.seconds)} ({minutes(cost.seconds_low)} to {minutes(cost.seconds_high)})"),
+        ("Time", f"{minutes(cost.seconds_low)} to {minutes(cost.seconds_high)}"),
         ("Memory", size_of(cost.memory_bytes)),
         ("Model file", size_of(cost.model_bytes)),
         ("Predicts", f"about {rough(cost.predicted_per_second)} images/s"),
