@@ -96,7 +96,7 @@ def go(name: str, **query: str) -> None:
 
 def header(title: str, caption: str = "") -> None:
     """Draw the page's heading; `caption` says in a line what it is for."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.header(plain(title), anchor=False, width="content")
         if caption:
             st.caption(plain(caption), width="content")

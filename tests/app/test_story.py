@@ -179,3 +179,43 @@ def test_the_same_with_real_photos(page: Page, studio: StartedStudio, shared: Pa
             shutil.copy(photo, tmp_path / "flowers" / name)
     [weights] = (shared / "weights").glob("*.safetensors")
     tell(page, studio, tmp_path / "flowers", str(weights))
+
+
+# ------------------------------------------------------------ and what else happens
+
+
+def test_a_failed_run_says_why_and_what_to_do(page: Page, studio: StartedStudio, tmp_path: Path) -> None:
+    run = studio.client.studio.start_training({"source": str(tmp_path), "epochs": 1})
+    eventually(lambda: studio.client.store.runs.get(run).state == "failed", LONG_MS / 1000, studio.logs())
+    page.goto(studio.url)
+    expect(page.get_by_text("Needs attention")).to_be_visible()
+    page.locator(f".st-key-look-{run}").get_by_role("button").click()
+    page.wait_for_url(f"**run={run}")
+    expect(page.get_by_text("What to do:")).to_be_visible()
+    expect(page.get_by_text("failed", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_enabled()
+
+
+def test_an_address_opens_one_view_and_two_tabs_do_not_disturb_each_other(page: Page, studio: StartedStudio) -> None:
+    """Uses the run of the first story."""
+    [run] = studio.client.runs.ids(states=("finished",), limit=1)
+    judged = {step: studio.client.evaluation.judged(run, step).frame for step in (1, 2)}
+    tabs = {1: page, 2: page.context.new_page()}
+    cells = {}
+    for step, tab in tabs.items():
+        row = judged[step].iloc[step]
+        cells[step] = (str(row["label"]), str(row["predicted"]))
+        tab.goto(f"{studio.url}/evaluation?run={run}&step={step}&cell={'→'.join(cells[step])}")
+    for step, tab in tabs.items():
+        true, predicted = cells[step]
+        words = f"{true} recognised" if true == predicted else f"{true} taken for {predicted}"
+        found = judged[step][(judged[step]["label"] == true) & (judged[step]["predicted"] == predicted)]
+        expect(tab.get_by_text(words)).to_be_visible()
+        expect(tab.locator("button.tile")).to_have_count(min(len(found), 6))
+        expect(tab.get_by_role("slider")).to_have_attribute("aria-valuetext", str(step))
+    tabs[2].get_by_role("slider").press("End")
+    tabs[2].wait_for_url(f"**step={EPOCHS}*")
+    settle(tabs[1])
+    assert f"step={1}&" in tabs[1].url
+    expect(tabs[1].get_by_role("slider")).to_have_attribute("aria-valuetext", "1")
+    tabs[2].close()
