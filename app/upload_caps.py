@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
+from workflows.errors import UsageError
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,7 +30,7 @@ class UploadCaps:
     def __init__(self, app: ASGIApp, held: Callable[[], int] | None = None) -> None:
         """Stand before `app`; `held` tells how many bytes the sessions hold, by default Streamlit's."""
         self._app, self._held = app, held or held_by_sessions
-        self._most = int(os.environ.get(TOTAL_VARIABLE, TOTAL_MB)) * MEGABYTE
+        self._most = megabytes(TOTAL_VARIABLE, TOTAL_MB) * MEGABYTE
         self._coming = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,6 +53,14 @@ class UploadCaps:
             await self._app(scope, receive, send)
         finally:
             self._coming -= size
+
+
+def megabytes(variable: str, default: int) -> int:
+    """Return what an environment variable allows, in MB. Raises UsageError if it is no whole number above 0."""
+    given = os.environ.get(variable, str(default)).strip()
+    if not (given.isascii() and given.isdigit() and int(given)):
+        raise UsageError(f"{variable} must be a whole number of MB above 0, not {given!r}.", f"The default: {default}")
+    return int(given)
 
 
 def held_by_sessions() -> int:

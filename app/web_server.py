@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import workflows  # noqa: F401 - first: it sets the switches that Streamlit reads when it is imported
+from app.upload_caps import TOTAL_MB, TOTAL_VARIABLE, UploadCaps, megabytes
 from flows.leash import Mark, follow
 from workflows import environment
 
@@ -62,6 +63,9 @@ def settings(home: Path, host: str, port: int, hosts: tuple[str, ...], cookie_se
         port: its port.
         hosts: names under which browsers may ask for it; against rebinding of DNS names.
         cookie_secret: what login cookies are signed with; kept, so that a restart forgets nobody.
+
+    Raises:
+        UsageError: a bound for uploads is no number.
     """
     on_loopback = host in ("127.0.0.1", "::1", "localhost")
     options = {
@@ -72,7 +76,7 @@ def settings(home: Path, host: str, port: int, hosts: tuple[str, ...], cookie_se
         "server.enableXsrfProtection": True,
         "server.enableCORS": True,
         "server.cookieSecret": cookie_secret,
-        "server.maxUploadSize": int(os.environ.get(UPLOAD_VARIABLE, UPLOAD_MB)),
+        "server.maxUploadSize": min(megabytes(UPLOAD_VARIABLE, UPLOAD_MB), megabytes(TOTAL_VARIABLE, TOTAL_MB)),
         "server.fileWatcherType": "none",
         "server.runOnSave": False,
         "server.enableAgentApi": False,
@@ -148,7 +152,6 @@ def main() -> None:
 
     from app.gate import Gate
     from app.sessions import Sessions
-    from app.upload_caps import UploadCaps
     from app.upload_door import upload_routes
 
     options = json.loads(os.environ.pop(OPTIONS_VARIABLE))

@@ -24,6 +24,7 @@ from app.password import set_password
 from app.sessions import SECONDS, Sessions
 from app.studio import Door, check_door
 from app.upload_caps import MEGABYTE, PATH, TOTAL_VARIABLE, UploadCaps
+from app.web_server import settings
 from workflows.errors import UsageError
 
 PASSWORD = "three plain words"
@@ -296,4 +297,7 @@ def test_all_uploads_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert refused.status_code == 413
     assert TOTAL_VARIABLE in refused.text
     assert client.put(f"{PATH}session/file", content=iter([b"x"])).status_code == 411
+    monkeypatch.setenv(TOTAL_VARIABLE, "much")
+    with pytest.raises(UsageError, match=TOTAL_VARIABLE):
+        settings(Path(), "127.0.0.1", 8501, (), "")
     assert client.put("/elsewhere", content=b"x" * 3 * MEGABYTE).text == "inside"
