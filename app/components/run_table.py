@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from app.client.runs import RunBrief
 
+HEAD_PIXELS, ROW_PIXELS = 38, 35
 WORDS = {
     "pending": "○ waiting",
     "running": "▶ running",
@@ -32,6 +33,7 @@ def run_table(runs: Sequence[RunBrief], key: str, to: str | None = None) -> None
         key=key,
         hide_index=True,
         placeholder="",
+        height=HEAD_PIXELS + ROW_PIXELS * len(runs),
         on_select="rerun",
         selection_mode="single-row",
         column_config={

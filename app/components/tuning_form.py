@@ -24,7 +24,7 @@ def begin_form(key: str = "tune") -> None:
         "strength of augmentation and more. Hopeless trials are ended early; the test photos are looked at once, "
         "with the winner."
     )
-    left, middle, right = st.columns(3)
+    left, middle, right = st.columns([4, 5, 4])
     dataset = left.selectbox("Data set", names, key=f"{key}-dataset")
     goal = middle.segmented_control(
         "Start from the workflow that is",

@@ -8,7 +8,7 @@ from app.client import client
 from app.client.evaluation import FINALS
 from app.components.charts import PERCENT, curves_chart
 from app.components.comparison import changed_images, class_changes, metric_changes
-from app.components.page import Action, empty_state, guarded, header, plain
+from app.components.page import Action, empty_state, go, guarded, header, plain
 
 MOST = 6
 
@@ -19,16 +19,30 @@ def main() -> None:
     with guarded():
         runs = _pick_runs()
         if len(runs) < 2:
-            empty_state(
-                "Choose two runs or more. The first is what the others are compared with.",
-                Action("Train another one", page="workflow", icon="play_arrow"),
-            )
+            _too_few()
             return
         _settings(runs)
         _curves(runs)
         for run in runs[1:]:
             with guarded():
                 _pair(runs[0], run, several=len(runs) > 2)
+
+
+def _too_few() -> None:
+    newest = client().runs.ids(states=("finished",), limit=2)
+    if len(newest) < 2:
+        empty_state(
+            "Two finished runs are needed: there is one until now." if newest else "No training has finished yet.",
+            Action("Set up a training", page="workflow", icon="play_arrow", primary=True),
+        )
+        return
+    empty_state(
+        "Choose two runs or more. The first is what the others are compared with.",
+        Action(
+            "Compare the newest two", do=lambda: go("compare", runs=",".join(reversed(newest))), icon="compare_arrows"
+        ),
+        Action("Train another one", page="workflow", icon="play_arrow"),
+    )
 
 
 def _pick_runs() -> list[str]:

@@ -192,7 +192,8 @@ def test_a_failed_run_says_why_and_what_to_do(page: Page, studio: StartedStudio,
     page.locator(f".st-key-look-{run}").get_by_role("button").click()
     page.wait_for_url(f"**run={run}")
     expect(page.get_by_text("What to do:")).to_be_visible()
-    expect(page.get_by_text("failed", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile("failed$")).first).to_be_visible()
+    expect(page.get_by_role("alert").get_by_text("There are no images in")).to_be_visible()
     expect(page.get_by_role("button", name="Resume")).to_be_enabled()
 
 
