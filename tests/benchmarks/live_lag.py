@@ -13,7 +13,9 @@ The page's heap is measured after its garbage was collected.
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -197,6 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=2.0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the studio is ended then, too
     with tempfile.TemporaryDirectory() as folder:
         studio = start_studio(Path(folder) / "home")
         try:

@@ -14,13 +14,16 @@ The first visit of each page is told apart: it reads what the others find read a
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from playwright.sync_api import Error, Page, TimeoutError, sync_playwright
 
+from flows.studio_file import read_studio
 from tests.app.browser import ARGUMENTS, CHROMIUM, open_page, settle
 from tests.app.studio import StartedStudio, start_studio
 from tests.processes import ROOT
@@ -216,10 +219,13 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--pages", nargs="*", default=[], help="only these views")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the studio is ended then, too
     store = Store(options.home)
     full = [run.run_id for run in store.runs.list() if run.dataset == store.datasets.list()[0].name]
     if len(full) < 2:
         parser.error(f"{options.home} has no two runs of one data set; see `studio_records`")
+    if read_studio(options.home) is not None:
+        parser.error(f"a studio is up on {options.home} already")
     studio = start_studio(options.home)
     try:
         studio.wait_for("web")
