@@ -15,6 +15,8 @@ from app.components.workflow_draft import Draft
 if TYPE_CHECKING:
     from workflows.graph.workflow import Workflow
 
+START = "train-start"
+"""Key of the button: true in a session's state while a press is worked off."""
 PRIORITIES = {"low": -10, "normal": 0, "high": 10}
 
 
@@ -52,7 +54,7 @@ def start_training(draft: Draft, dataset: str, advice: Advice | None) -> None:
         refused = allowed is None
         if columns[3].button(
             "Start training",
-            key="train-start",
+            key=START,
             type="primary",
             icon=":material/play_arrow:",
             disabled=refused,

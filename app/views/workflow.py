@@ -8,7 +8,7 @@ from app.components.augmentation import augmentation_preview
 from app.components.graph import graph
 from app.components.page import guarded, header, pick_dataset
 from app.components.recommended import recommended, wait_for_advice
-from app.components.start_training import start_training
+from app.components.start_training import START, start_training
 from app.components.workflow_draft import Draft, current_draft
 from app.components.workflow_files import workflow_bar
 from app.components.workflow_form import node_form, reasons
@@ -37,7 +37,7 @@ def _nodes(draft: Draft, dataset: str) -> Draft:
     kind = graph(draft.workflow, draft.changed, key=f"graph-{dataset}")
     with st.container(border=True):
         changed = node_form(draft, kind)
-        if changed is not draft:
+        if changed is not draft and not st.session_state.get(START):  # a press that came along would be lost
             st.rerun()  # the graph above shows what was changed
         if kind == "augmentation":
             augmentation_preview(changed.workflow, dataset)

@@ -355,3 +355,15 @@ def test_training_is_ordered_as_it_was_set_up(workflows: Workflows, store: Store
     assert order is not None
     assert order.priority == 10
     clients.client().studio.cancel(run.run_id)
+
+
+def test_a_press_that_comes_along_with_a_change_is_not_lost(workflows: Workflows, store: Store) -> None:
+    """Somebody types a number and presses the button at once: the browser sends both together."""
+    shown = page(dataset="birds", goal="fast")
+    turn, before = shown.session_state["workflow-draft"].turn, {run.run_id for run in store.runs.list()}
+    shown.number_input(key=f"node-{turn}-augmentation-rotate").set_value(44.0)
+    shown.button(key="train-start").click().run()
+    [run] = [run for run in store.runs.list() if run.run_id not in before]
+    nodes = {node["kind"]: node["settings"] for node in run.request["workflow"]["nodes"]}
+    assert nodes["augmentation"]["rotate"] == 44.0
+    clients.client().studio.cancel(run.run_id)
