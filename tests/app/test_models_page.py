@@ -152,6 +152,7 @@ def test_the_form_asks_for_every_setting_and_keeps_to_its_bounds(store: Store) -
         Models(store).retrain("nobody", {})
 
 
+@pytest.mark.slow
 def test_retraining_runs_beside_the_page_and_its_outcome_is_shown(store: Store) -> None:
     models = Models(store)
     errand = models.retrain("digits", {})  # nothing is new: done at once

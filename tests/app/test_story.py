@@ -167,6 +167,7 @@ def tell(page: Page, studio: StartedStudio, photos: Path, weights: str = "none")
     predict(page, studio.url, run, next(photos.rglob("*.*g")))
 
 
+@pytest.mark.slow
 def test_from_an_empty_studio_to_a_prediction(page: Page, studio: StartedStudio, tmp_path: Path) -> None:
     tell(page, studio, digit_folders(tmp_path / "digits", classes=4, per_class=10))
 

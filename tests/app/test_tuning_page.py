@@ -138,6 +138,7 @@ def test_what_a_tuning_needs_is_said(store: Store) -> None:
     assert tunings.beginning() == []
 
 
+@pytest.mark.slow
 def test_a_tuning_runs_beside_the_page_and_tests_its_winner_once(store: Store) -> None:
     test = page()
     test.number_input(key="tune-trials").set_value(1)

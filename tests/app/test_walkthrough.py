@@ -32,6 +32,7 @@ def test_the_demo_is_good_and_quick(tmp_path: Path) -> None:
     assert seconds < 360
 
 
+@pytest.mark.slow
 def test_the_python_example_runs_as_written(tmp_path: Path, shared: Path) -> None:
     example = re.search(r"```python\n(.*?)```", README, flags=re.S)
     assert example

@@ -111,6 +111,7 @@ def test_a_new_class_is_left_out_of_the_comparison_and_said(store: Store, digits
     assert any("does not know" in note and "9" in note for note in plan.notes)
 
 
+@pytest.mark.slow
 def test_a_retraining_that_was_cut_off_goes_on_with_its_challenger(store: Store, digits: Path, tmp_path: Path) -> None:
     grow(digits, tmp_path / "more", 60, 90)
     add_dataset(store, "digits", tmp_path / "more")

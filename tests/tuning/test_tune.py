@@ -43,6 +43,7 @@ def worker(home: Path, study_id: str, number: int, **environment: str) -> subpro
     return subprocess.Popen([sys.executable, "-c", WORK, study_id, str(number)], env=settings)
 
 
+@pytest.mark.slow
 def test_it_starts_from_the_recommendation_and_tests_once(store: Store) -> None:
     tuning = begin_tuning(store, request(trials=3))
     work(tuning)
