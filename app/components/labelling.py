@@ -169,7 +169,14 @@ def _ways(session: Session, image: str) -> None:
         (later, "Review later", "L", False, _review, (session, image)),
     ):
         place.button(
-            text, key=f"{text}-{image}", shortcut=key, width="stretch", disabled=disabled, on_click=do, args=given
+            text,
+            # what takes back the last label is the same button beside every photo, so that no press is lost
+            key="annotate-undo" if do is _undo else f"{text}-{image}",
+            shortcut=key,
+            width="stretch",
+            disabled=disabled,
+            on_click=do,
+            args=given,
         )
 
 
