@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -23,8 +24,9 @@ VARIABLE = "FIELDGUIDE_CARDS"
 """A folder of further cards: data sets that an organisation shares by http."""
 
 KEPT_FILE = "card.json"
-_FOLDERS = (Path(__file__).parent / "shipped_cards", Path(__file__).parents[2] / "datasets")
-"""Where cards lie: beside this module in an installed wheel (see pyproject.toml), else in the source tree."""
+_SOURCE_TREE = Path(__file__).parents[2]
+_INSTALLED = Path(sys.prefix) / "share" / "fieldguide" / "datasets"
+"""Where a wheel puts the cards (see pyproject.toml)."""
 
 CardLayout = Literal["class-folders", "split-folders", "file-names", "cifar-binary", "generated"]
 
@@ -105,9 +107,10 @@ def cards_folder() -> Path:
     Raises:
         StorageError: it is missing.
     """
-    for folder in _FOLDERS:
-        if folder.is_dir():
-            return folder
+    # beside an installed package, `datasets` would be another project's
+    folder = _SOURCE_TREE / "datasets" if (_SOURCE_TREE / "pyproject.toml").is_file() else _INSTALLED
+    if folder.is_dir():
+        return folder
     raise StorageError("The cards of known data sets are missing from this installation.", "Install Fieldguide again.")
 
 
