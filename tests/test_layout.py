@@ -60,7 +60,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]
 def test_the_wheel_holds_the_three_packages_with_their_data(built: tuple[set[str], set[str]]) -> None:
     wheel, _ = built
     top = {name.split("/")[0] for name in wheel if ".dist-info/" not in name}
-    assert top == set(PACKAGES)
+    data = next(name for name in top if name.endswith(".data"))  # what goes beside the packages: the cards
+    assert top - {data} == set(PACKAGES)
+    assert any(name.startswith(f"{data}/data/share/fieldguide/datasets/") for name in wheel)
     needed = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file()]
     needed = [str(path.relative_to(ROOT)) for path in needed if "__pycache__" not in path.parts]
     assert not set(needed) - wheel
