@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-
-from flows.caller import Caller, caller
-from flows.runtime import loopback_works, prefect_api, server_is_configured
+from flows.here import run_here
 from workflows.errors import RunError
 from workflows.progress import Progress, silent
 from workflows.retraining.plan import RetrainSettings
@@ -23,26 +20,24 @@ def retrain_now(
 ) -> DecisionRecord:
     """Retrain a model as a Prefect flow, and return what was decided.
 
-    Where not even this machine can talk to itself, the same is done without Prefect. With the `decision_id` of a
-    retraining that was cut off it goes on.
+    With the `decision_id` of a retraining that was cut off it goes on.
 
     Raises FieldguideError; its kinds say what went wrong.
     """
-    if not server_is_configured() and not loopback_works():
+    chosen = decision_id or store.models.new_decision_id(model)
+
+    def as_flow() -> None:
+        from flows.retraining import retrain
+
+        retrain(model, trigger, settings, chosen)
+
+    def without_prefect() -> None:
         from workflows.retraining.retrain import retrain
 
-        progress("prefect", 0, 1, "the loopback interface is down: this retraining is not shown in Prefect")
-        return retrain(store, model, trigger, settings, decision_id=decision_id, progress=progress)
-    decision_id = decision_id or store.models.new_decision_id(model)
-    token = caller.set(Caller(store, progress))
-    try:
-        with prefect_api(meanwhile=lambda: importlib.import_module("flows.retraining")):
-            from flows.retraining import retrain as retrain_flow
+        retrain(store, model, trigger, settings, decision_id=chosen, progress=progress)
 
-            retrain_flow(model, trigger, settings, decision_id)
-    finally:
-        caller.reset(token)
-    decision = store.models.decision(decision_id)
+    run_here(store, progress, "flows.retraining", as_flow, without_prefect)
+    decision = store.models.decision(chosen)
     if decision is None:
         raise RunError(f"The retraining of {model} ended without a decision.", "Do it again; nothing was promoted.")
     return decision

@@ -31,6 +31,7 @@ from flows.scheduler_images import new_images
 from flows.scheduling import fingerprint, in_words, next_time
 from flows.watching import Watcher
 from workflows.errors import FieldguideError, RunError, StorageError
+from workflows.retraining.plan import CHALLENGERS_FILE
 from workflows.store.files import read_json
 from workflows.store.locks import FileLock
 from workflows.store.schedules import Firing, Schedule
@@ -45,8 +46,6 @@ LATE_SECONDS = 90.0
 """Who is later than this was missed; a busy machine needs some seconds for everything."""
 MOST_ATTEMPTS = 5
 STOP_SECONDS = 10.0
-CHALLENGERS_FILE = "challengers.json"
-"""In the folder of a decision: the runs of its challengers (:mod:`workflows.retraining.retrain` needs PyTorch)."""
 
 
 class Scheduler:

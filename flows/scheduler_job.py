@@ -16,9 +16,10 @@ from uuid import UUID
 from flows.caller import Caller, caller
 from flows.leash import Mark, follow
 from flows.runtime import answers
-from flows.scheduler import CHALLENGERS_FILE, interrupt_challengers
+from flows.scheduler import interrupt_challengers
 from workflows.errors import FieldguideError, RunCancelled, StorageError
 from workflows.progress import Progress
+from workflows.retraining.plan import CHALLENGERS_FILE
 from workflows.store.files import read_json
 from workflows.store.schedules import Firing
 from workflows.store.store import Store

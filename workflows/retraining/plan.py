@@ -17,6 +17,9 @@ from workflows.retraining.decision import PromotionRules
 from workflows.store.models import ModelVersion
 from workflows.store.store import Store
 
+CHALLENGERS_FILE = "challengers.json"
+"""In the folder of a decision: the runs of its challengers, by how they start."""
+
 StartFrom = Literal["champion", "pretrained", "both"]
 
 

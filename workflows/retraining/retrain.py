@@ -26,14 +26,14 @@ from workflows.progress import Progress, silent
 from workflows.registry.models import promote, register, weights_path
 from workflows.report.decision import write_decision_report
 from workflows.retraining.decision import Decision, decide
-from workflows.retraining.plan import RetrainPlan, RetrainSettings, leaked, plan_retraining
+from workflows.retraining.plan import CHALLENGERS_FILE, RetrainPlan, RetrainSettings, leaked, plan_retraining
 from workflows.store.files import read_json, to_plain, write_json
 from workflows.store.locks import hold
 from workflows.store.models import DecisionRecord, ModelVersion, Outcome
 from workflows.store.store import Store
 from workflows.store.tables import now
 
-DOCUMENT_FILE, REPORT_FILE, CHALLENGERS_FILE = "decision.json", "report.html", "challengers.json"
+DOCUMENT_FILE, REPORT_FILE = "decision.json", "report.html"
 
 
 @dataclass(frozen=True)

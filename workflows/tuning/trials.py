@@ -17,7 +17,7 @@ from optuna.trial import Trial
 
 from workflows.errors import RunCancelled
 from workflows.graph.workflow import Workflow
-from workflows.pipeline import RunContext, TrainRequest, create_run, do_stage
+from workflows.pipeline import RunContext, TrainRequest, create_run, do_stage, recorded_end
 from workflows.progress import Progress
 from workflows.stages import STAGES
 from workflows.store.store import Store
@@ -65,6 +65,9 @@ def run_trial(tuning: Tuning, trial: Trial, space: tuple[Dimension, ...], progre
     trial.set_user_attr("run_id", run.run_id)
     try:
         _train(RunContext(store, run.run_id, _Watch(store, trial, run.run_id, progress)))
+    except _Hopeless as hopeless:
+        raise optuna.TrialPruned(hopeless.message) from hopeless
+    else:
         trial.set_user_attr("milliseconds", inference_milliseconds(workflow, tuning))
         return _best(store, run.run_id)
     finally:
@@ -73,22 +76,16 @@ def run_trial(tuning: Tuning, trial: Trial, space: tuple[Dimension, ...], progre
 
 def _train(context: RunContext) -> None:
     store, run_id = context.store, context.run_id
-    with store.runs.alive(run_id):
-        try:
-            for stage in STAGES:
-                do_stage(context, stage)
-                if stage.key == LAST_STAGE:
-                    break
-        except optuna.TrialPruned as hopeless:
-            store.runs.update(run_id, state="cancelled", error=str(hopeless))
-            raise
-        except (RunCancelled, KeyboardInterrupt) as error:
-            store.runs.update(run_id, state="cancelled", error=str(error) or "interrupted from the keyboard")
-            raise
-        except Exception as error:
-            store.runs.update(run_id, state="failed", error=str(error) or type(error).__name__)
-            raise
+    with store.runs.alive(run_id), recorded_end(store, run_id):
+        for stage in STAGES:
+            do_stage(context, stage)
+            if stage.key == LAST_STAGE:
+                break
         store.runs.update(run_id, state="finished")
+
+
+class _Hopeless(RunCancelled):
+    """The trial is ended early: others were better by then."""
 
 
 class _Watch:
@@ -107,7 +104,7 @@ class _Watch:
             self._trial.report(value, step)
             self._seen = step
             if self._trial.should_prune():
-                raise optuna.TrialPruned(f"Ended after step {step}: others were better by then.")
+                raise _Hopeless(f"Ended after step {step}: others were better by then.")
 
     def _news(self) -> list[tuple[int, float]]:
         table = self._store.runs.steps(self._run_id)
