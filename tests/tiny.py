@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,11 @@ class TrainedRun:
         """The run's files."""
         return self.store.run_folder(self.run_id)
 
+    def copied(self, home: Path) -> TrainedRun:
+        """The same run in a store of its own, for a test that changes it."""
+        shutil.copytree(self.store.home, home)
+        return replace(self, store=Store(home))
+
 
 def train_tiny(home: Path, source: Path, **request: Any) -> TrainedRun:
     """Train on `source` with random weights, 32 pixels and 12 epochs, unless the request says otherwise."""
@@ -60,6 +67,9 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> TrainedRun:
-    """A finished run on the tiny data set. Nobody may change it."""
-    return train_tiny(tmp_path_factory.mktemp("home"), tiny_source)
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Iterator[TrainedRun]:
+    """A finished run on the tiny data set, alone in its store. Nobody may change it."""
+    run = train_tiny(tmp_path_factory.mktemp("home"), tiny_source)
+    yield run
+    assert [one.run_id for one in run.store.runs.list()] == [run.run_id], "a test changed what all share, not a copy"
+    assert not run.store.models.names()

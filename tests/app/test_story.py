@@ -198,9 +198,13 @@ def test_a_failed_run_says_why_and_what_to_do(page: Page, studio: StartedStudio,
     expect(page.get_by_role("button", name="Resume")).to_be_enabled()
 
 
-def test_an_address_opens_one_view_and_two_tabs_do_not_disturb_each_other(page: Page, studio: StartedStudio) -> None:
-    """Uses the run of the first story."""
-    [run] = studio.client.runs.ids(states=("finished",), limit=1)
+def test_an_address_opens_one_view_and_two_tabs_do_not_disturb_each_other(
+    page: Page, studio: StartedStudio, tmp_path: Path
+) -> None:
+    source = digit_folders(tmp_path / "digits", classes=4, per_class=10)
+    settings = {"weights": "none", "size": 32, "epochs": EPOCHS}
+    run = studio.client.studio.start_training({"source": str(source), **settings})
+    eventually(lambda: studio.client.store.runs.get(run).state == "finished", LONG_MS / 1000, studio.logs())
     judged = {step: studio.client.evaluation.judged(run, step).frame for step in (1, 2)}
     tabs = {1: page, 2: page.context.new_page()}
     cells = {}

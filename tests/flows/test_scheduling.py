@@ -30,8 +30,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def store(trained: TrainedRun, tmp_path: Path) -> Store:
     """A store with a model `digits`."""
-    shutil.copytree(trained.store.home, tmp_path / "home")
-    store = Store(tmp_path / "home")
+    store = trained.copied(tmp_path / "home").store
     register(store, "digits", trained.run_id)
     return store
 

@@ -87,17 +87,19 @@ def test_evaluating_again_gives_the_same_metrics(trained: TrainedRun, tmp_path: 
 
 def test_evaluating_on_another_data_set(trained: TrainedRun, tmp_path: Path) -> None:
     write_tiny(tmp_path / "other", classes=CLASSES[:2], per_class=9)
-    add_dataset(trained.store, "other", tmp_path / "other")
-    found = evaluate_run(trained.store, trained.run_id, "all", data="other", out=tmp_path / "out")
+    store = trained.copied(tmp_path / "home").store
+    add_dataset(store, "other", tmp_path / "other")
+    found = evaluate_run(store, trained.run_id, "all", data="other", out=tmp_path / "out")
     assert found["metrics"]["support"] == 18
     assert found["dataset"]["name"] == "other"
 
 
 def test_classes_that_the_model_does_not_know_are_named(trained: TrainedRun, tmp_path: Path) -> None:
     write_tiny(tmp_path / "strange", classes=("0", "7"), per_class=9)
-    add_dataset(trained.store, "strange", tmp_path / "strange")
+    store = trained.copied(tmp_path / "home").store
+    add_dataset(store, "strange", tmp_path / "strange")
     with pytest.raises(DatasetError, match="does not know: 7"):
-        evaluate_run(trained.store, trained.run_id, "all", data="strange")
+        evaluate_run(store, trained.run_id, "all", data="strange")
 
 
 def test_what_cannot_be_read_is_said_and_the_rest_predicted(
@@ -173,9 +175,10 @@ def test_top1_equals_yolo_val_on_the_same_checkpoint_and_photos(
     assert theirs == pytest.approx(trained.result["metrics"]["test"]["top1"], abs=1e-6)
 
 
-def test_a_second_run_takes_over_the_decoded_photos(trained: TrainedRun, tiny_source: Path) -> None:
-    cache = trained.store.cache_folder / "pixels"
+def test_a_second_run_takes_over_the_decoded_photos(trained: TrainedRun, tiny_source: Path, tmp_path: Path) -> None:
+    store = trained.copied(tmp_path / "home").store
+    cache = store.cache_folder / "pixels"
     before = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
-    second = train_tiny(trained.store.home, tiny_source, epochs=1, seed=5)
+    second = train_tiny(store.home, tiny_source, epochs=1, seed=5)
     assert second.result["dataset"]["version"] == trained.result["dataset"]["version"]
     assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == before

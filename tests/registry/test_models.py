@@ -14,6 +14,12 @@ from workflows.registry import models as registry
 from workflows.store.store import Store
 
 
+@pytest.fixture
+def trained(trained: TrainedRun, tmp_path: Path) -> TrainedRun:
+    """The run on tiny digits, in a store that may be changed."""
+    return trained.copied(tmp_path / "trained")
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> tuple[TrainedRun, TrainedRun, TrainedRun]:
     """Three short runs in one store of their own."""
