@@ -78,10 +78,7 @@ def serve_studio(listener: socket.socket, caller: int) -> None:
 
     from prefect.server.api.server import create_app
 
-    from flows.prefect_repairs import let_scheduled_runs_be_inserted
     from workflows.store.locks import FileLock
-
-    let_scheduled_runs_be_inserted()
 
     # two that make or migrate the same database at once get in each other's way
     turn = FileLock(Path(os.environ["PREFECT_HOME"]) / "starting.lock")

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from flows.alerts import alert
 from flows.leash import Mark, follow
 from flows.runner_devices import Devices
 from flows.runner_queue import Order, Queue
@@ -47,10 +48,22 @@ class Runner:
     def step(self) -> None:
         """Look once: who has ended, who is unwanted, who is next."""
         if time.monotonic() - self._reconciled > RECONCILE_SECONDS:
-            self.store.runs.reconcile()
+            self._reconcile()
             self._reconciled = time.monotonic()
         for order in self._waiting(self._settled(self.queue.orders())):
             self._start(order)
+
+    def _reconcile(self) -> None:
+        """See that the runs whose processes were killed are known as such, and that those who asked are told."""
+        for run_id in self.store.runs.reconcile():
+            record = self.store.runs.get(run_id)
+            if record.kind != "trial":
+                self._tell_failure(run_id, f"The training {run_id} was cut off: {record.error}")
+
+    def _tell_failure(self, run_id: str, text: str) -> None:
+        """Alert in the background: whoever waits for a device does not wait for somebody else's server."""
+        facts = {"run_id": run_id}
+        threading.Thread(target=alert, args=(self.store, "failed", text), kwargs=facts, daemon=True).start()
 
     def _settled(self, orders: list[Order]) -> list[Order]:
         """Bury what has ended or is unwanted; return the rest."""
@@ -72,12 +85,13 @@ class Runner:
         """Its process has ended: see that the record says how."""
         child = self._children.pop(order.run_id, None)
         self.queue.drop(order.run_id)
-        self.store.runs.reconcile()
+        self._reconcile()
         record = self._record(order)
         if record is not None and record.state == "pending":  # it died before it could say anything
             code = "" if child is None else f" (code {child.returncode})"
             error = f"The training's process ended before it began{code}. {_last_words(self.store, order.run_id)}"
             self.store.runs.update(order.run_id, state="failed", error=error.strip())
+            self._tell_failure(order.run_id, f"The training {order.run_id} failed: {error.strip()}")
 
     def _unwanted(self, order: Order) -> bool:
         """Drop an order that waits for nothing: cancelled, deleted, or taken up by somebody else."""

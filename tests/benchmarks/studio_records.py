@@ -15,7 +15,7 @@ import io
 import sys
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from workflows.store.tables import metrics, now, runs
 NAME = "birds"
 GROUP = 5
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+TRAINING = timedelta(minutes=40)
 STATES = ("finished", "finished", "finished", "failed", "cancelled", "interrupted")
 
 
@@ -179,7 +180,7 @@ def _full_run(store: Store, version: DatasetVersion, size: Size, best: float, ra
     workflow = load_template("balanced-photos").for_dataset(version.name, version.number)
     document = workflow.with_settings("training", epochs=size.steps, seed=round(best * 100)).model_dump(mode="json")
     columns = _ended(record.run_id, version.name, document, judged, list(version.classes), size.steps)
-    store.runs.update(columns.pop("run_id"), state="finished", **columns)
+    store.runs.update(columns.pop("run_id"), state="finished", **columns, **_times(record.created_at - TRAINING))
     return record.run_id
 
 
@@ -225,8 +226,8 @@ def _final(
     # nothing else may be as likely as what was predicted
     matrix *= (np.minimum(1 - confidence, confidence * 0.99) / matrix.sum(axis=1))[:, None]
     matrix[rows, predicted] = 1.0 - matrix.sum(axis=1)
-    columns = [held_out[name].tolist() for name in ("image_id", "path", "split")]
-    frame = predictions_table(*columns, labels, matrix, names)
+    image_ids, paths, splits = (held_out[name].tolist() for name in ("image_id", "path", "split"))
+    frame = predictions_table(image_ids, paths, splits, labels, matrix, names)
     judged = evaluate_predictions(folder / "evaluation", frame, names)
     suspects = suspected_labels(None, frame).head(2000).merge(held_out[["image_id", "path"]], on="image_id")
     write_table(folder / "evaluation" / "suspected_labels.csv", suspects)
@@ -245,7 +246,8 @@ def _other_runs(store: Store, count: int, random: np.random.Generator) -> None:
         judged = {split: {"top1": top1, "f1_macro": top1, "support": 500} for split in ("val", "test")}
         document = template.for_dataset(name, 1).model_dump(mode="json")
         columns = _ended(run_id, name, document, judged, [f"class {each}" for each in range(10)], 20)
-        records.append(columns | {"state": STATES[number % len(STATES)], "created_at": moment, "finished_at": moment})
+        state, times = STATES[number % len(STATES)], _times(moment - TRAINING)
+        records.append(columns | {"state": state, "created_at": moment - TRAINING, **times})
         rows = [{"val/top1": top1 * (1 - 0.6 ** (step + 1)), "val/loss": 2.0 * 0.8**step} for step in range(20)]
         values += _metric_rows(run_id, rows)
     with store.database.write() as connection:
@@ -265,8 +267,12 @@ def _ended(
         "training": {"best_step": steps, "steps": steps},
         "device": "cpu",
     }
-    facts = {"dataset": dataset, "version": 1, "goal": "balanced", "device": "cpu", "started_at": now()}
+    facts = {"dataset": dataset, "version": 1, "goal": "balanced", "device": "cpu"}
     return {"run_id": run_id, "request": {"dataset": dataset}, "workflow": workflow, "result": result, **facts}
+
+
+def _times(started: datetime) -> dict[str, datetime]:
+    return {"started_at": started, "finished_at": started + TRAINING}
 
 
 def _metric_rows(run_id: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

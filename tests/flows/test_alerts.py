@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from flows.alerts import add_alert, alert, masked, try_alert
+from flows.leash import Mark
+from flows.runner import Runner
+from tests.app.studio import eventually
 from tests.processes import fieldguide
 from workflows.errors import UsageError
 from workflows.store.store import Store
@@ -90,6 +96,20 @@ def test_an_address_that_is_not_there_costs_no_training(store: Store) -> None:
     alert(store, "done", "the training is done")
     (hook,) = store.webhooks.list()
     assert hook.last_status is not None and "not delivered" in hook.last_status
+
+
+def test_a_training_that_was_killed_is_told_of(store: Store, listener: Listener) -> None:
+    add_alert(store, listener.url, ["failed"])
+    run = store.runs.create("tiny", {})
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    store.runs.update(run.run_id, state="running", pid=killed.pid, host=socket.gethostname())
+    Runner(store, Mark.mine()).step()
+    eventually(lambda: listener.seen)
+    (document,) = listener.seen
+    assert (document["event"], document["run_id"]) == ("failed", run.run_id)
+    assert f"The training {run.run_id} was cut off" in str(document["text"])
+    assert store.runs.get(run.run_id).state == "interrupted"
 
 
 @pytest.mark.parametrize(
