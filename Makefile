@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# All cores, up to four, for the tests; what one file's tests share stays in one process.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 CODE := workflows flows app tests
 
 # The first interpreter that is new enough and can make a virtual environment. PYTHON=... chooses another.
@@ -49,7 +51,7 @@ demo: install ## Run the whole job on 1,797 handwritten digits: import, recommen
 	@$(BIN)/fieldguide demo
 
 test: lint ## Check style, types and layers, and run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-slow: install ## Run the slow tests alone (kill and resume, whole demo, exactness)
 	$(BIN)/python -m pytest -m slow

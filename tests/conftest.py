@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = ["tests.tiny", "tests.app.studio", "tests.app.browser"]  # a trained run; a studio; a window
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # as many processes as cores: were each to take all of them, they would wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
