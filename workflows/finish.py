@@ -12,6 +12,7 @@ import numpy as np
 
 from workflows.graph.nodes import Estimate
 from workflows.pipeline import RunContext
+from workflows.stages import STAGE_KEYS
 from workflows.store.files import write_json
 
 PACKAGES = ("fieldguide", "ultralytics", "torch", "torchvision", "albumentations", "grad-cam", "numpy", "pillow")
@@ -33,7 +34,7 @@ def result_document(context: RunContext) -> dict[str, Any]:
     from workflows.recommend.estimate import compare_estimate
     from workflows.recommend.hardware import detect_hardware
 
-    done = {key: context.answer(key) or {} for key in _STAGE_KEYS}
+    done = {key: context.answer(key) or {} for key in STAGE_KEYS}
     dataset, training, evaluation = done["dataset"], done["training"], done["evaluation"]
     device = done["workflow"]["device"]
     seconds = {key: answer["seconds"] for key, answer in done.items() if "seconds" in answer}
@@ -60,20 +61,6 @@ def result_document(context: RunContext) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **_installed(PACKAGES)},
         "artifacts": artifacts(context.folder),
     }
-
-
-_STAGE_KEYS = (
-    "dataset",
-    "audit",
-    "workflow",
-    "split",
-    "augmentation",
-    "model",
-    "training",
-    "evaluation",
-    "explanation",
-    "report",
-)
 
 
 def _installed(names: Sequence[str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 
 from workflows.errors import StorageError
+from workflows.stages import STAGE_KEYS
 from workflows.store.files import read_json, storage_errors
 from workflows.store.run_list import step_values
 from workflows.store.store import RunRecord, Store
@@ -36,19 +37,6 @@ LOG_BYTES = 64_000
 LOG_LINES = 400
 SILENT = timedelta(seconds=20)
 """A running run beats every five seconds; after this it is worth looking whether its process lives."""
-STAGES = (
-    "dataset",
-    "audit",
-    "workflow",
-    "split",
-    "augmentation",
-    "model",
-    "training",
-    "evaluation",
-    "explanation",
-    "report",
-)
-"""The walk of a run, in its order."""
 STEP_NAMES = ("train/loss", "val/loss", "train/top1", "val/top1", "val/f1_macro")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -305,10 +293,10 @@ class LiveRuns:
         if run.state == "pending":
             course.stages.clear()
         folder = self._store.run_folder(run.run_id) / "stages"
-        for key in STAGES:  # each is written once
+        for key in STAGE_KEYS:  # each is written once
             if key not in course.stages and (seconds := _seconds(folder / f"{key}.json")) is not None:
                 course.stages[key] = seconds
-        return tuple((key, course.stages.get(key)) for key in STAGES)
+        return tuple((key, course.stages.get(key)) for key in STAGE_KEYS)
 
     def _stopping(self, run_id: str) -> str:
         runs = self._store.runs
