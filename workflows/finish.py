@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from workflows.graph.nodes import Estimate
-from workflows.pipeline import RunContext
-from workflows.stages import STAGE_KEYS
+from workflows.pipeline import STAGE_KEYS, RunContext
 from workflows.store.files import write_json
 
 PACKAGES = ("fieldguide", "ultralytics", "torch", "torchvision", "albumentations", "grad-cam", "numpy", "pillow")

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -131,11 +131,27 @@ class RunContext:
         return open_pixels(self.records(), store.blobs.path, transform, store.cache_folder, self.progress)
 
 
+StageKey = Literal[
+    "dataset",
+    "audit",
+    "workflow",
+    "split",
+    "augmentation",
+    "model",
+    "training",
+    "evaluation",
+    "explanation",
+    "report",
+]
+STAGE_KEYS: tuple[StageKey, ...] = get_args(StageKey)
+"""The steps of the walk, in its order."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of the walk."""
 
-    key: str
+    key: StageKey
     """Also the kind of the graph's node that it does, where there is one."""
     title: str
     run: Callable[[RunContext], dict[str, Any]]

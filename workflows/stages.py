@@ -316,5 +316,3 @@ STAGES: tuple[Stage, ...] = (
     Stage("explanation", "explain", explain_model),
     Stage("report", "report", write_report),
 )
-
-STAGE_KEYS = tuple(stage.key for stage in STAGES)

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 
 from workflows.errors import StorageError
-from workflows.stages import STAGE_KEYS
+from workflows.pipeline import STAGE_KEYS
 from workflows.store.files import read_json, storage_errors
 from workflows.store.run_list import step_values
 from workflows.store.store import RunRecord, Store
