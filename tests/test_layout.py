@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from workflows.pipeline import STAGE_KEYS
+from workflows.stages import STAGES
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("workflows", "flows", "app")
 SCRIPT_FOLDERS = ("flows", "app")
@@ -187,3 +190,7 @@ def test_make_explains_itself() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("install", "demo", "test", "test-all", "lock", "clean"):
         assert f"make {target} " in shown
+
+
+def test_the_walk_does_every_stage_in_its_order() -> None:
+    assert tuple(stage.key for stage in STAGES) == STAGE_KEYS
