@@ -45,7 +45,7 @@ def test_an_audit_is_read_mended_and_passed(leaky: Path) -> None:
     assert "--allow leak-exact" in stopped.document["hint"]
 
     planned = fieldguide(leaky, "dataset", "fix", "leaky", "leak-exact", "--dry-run")
-    assert "1 image of train leaves" in planned.stdout
+    assert "1 training photo leaves" in planned.stdout
     assert fieldguide(leaky, "dataset", "show", "leaky", "--json").document["version"] == 1
     mended = fieldguide(leaky, "dataset", "fix", "leaky", "leak-exact", "--json").document
     assert (mended["version"], mended["images"], len(mended["removed"])) == (2, 58, 1)

@@ -84,7 +84,7 @@ def test_an_exact_leak_is_an_error(store: Store, divided: Path) -> None:
     report = audited(store, divided)
     leak = found(report, "leak-exact")
     assert leak.severity == "error" and report.find("leak-near") is None
-    assert "1 of val in train" in leak.explanation
+    assert "1 of validation in training" in leak.explanation
     assert groups_of(store, leak) == {frozenset({"val/a/080.png", "train/a/x.png"})}
 
 
@@ -95,7 +95,7 @@ def test_near_leaks_are_errors_from_two_and_one_percent_on(store: Store, divided
     write(divided / "val/a/y.jpg", stored_anew(large(102)))
     leak = found(audited(store, divided), "leak-near")
     assert (leak.severity, leak.count, leak.score) == ("error", 2, round(2 / 41, 5))
-    assert "1 of test in train" in leak.explanation and "1 of test in val" in leak.explanation
+    assert "1 of test in training" in leak.explanation and "1 of test in validation" in leak.explanation
     assert groups_of(store, leak) == {
         frozenset({"train/b/x.jpg", "test/b/101.png"}),
         frozenset({"val/a/y.jpg", "test/a/102.png"}),

@@ -46,7 +46,9 @@ def test_an_error_stops_the_run_and_names_the_way_on(store: Store, leaky: Path) 
     run = create_run(store, TrainRequest(dataset="leaky", weights="none"))
     with pytest.raises(DatasetError) as caught:
         run_pipeline(store, run.run_id)
-    assert "leak-exact: 2 held-out images stand in another split too (2 images)" in caught.value.message
+    assert (
+        "leak-exact: 2 photos that the model is judged by are also used to make it (2 photos)" in caught.value.message
+    )
     assert "fieldguide dataset fix leaky leak-exact" in caught.value.message
     assert "--allow leak-exact" in caught.value.hint
     record = store.runs.get(run.run_id)

@@ -23,6 +23,7 @@ IMBALANCED = 10.0
 
 MUCH_REJECTED = 0.01
 _SHOWN = 8
+_USES = {"train": "training", "val": "validation", "test": "the test"}
 
 _IGNORED_IN_NAMES = re.compile(
     r"(?<=\D)[\s_\-.,;:'\"’`´·]+|[\s_\-.,;:'\"’`´·]+(?!\d)"  # `1.5` and `15`, `-1` and `1` do differ
@@ -49,8 +50,8 @@ def check_tiny_classes(given: AuditInput) -> CheckResult:
                 severity="error" if hopeless else "warning",
                 title=f"{counted(len(concerned), 'class has', 'classes have')} very few photos, e.g. {least!r} "
                 f"{sizes[least]}",
-                explanation=f"Photos of all splits together: {_sizes(sizes)}.{why} The fewer photos, the more a class is "
-                "learnt by heart instead of understood, and the less its figures say.",
+                explanation=f"All their photos, for training, validation and test: {_sizes(sizes)}.{why} The fewer photos, the "
+                "more a class is learnt by heart instead of understood, and the less its figures say.",
                 advice=f"Add photos until each class has at least {TINY_CLASS}, better 50; or take the class out.",
                 image_ids=tuple(images.loc[images["label"].isin(concerned), "image_id"]),
                 score=float(sizes[least]),
@@ -78,8 +79,9 @@ def check_balance(given: AuditInput) -> CheckResult:
                 title=f"Class {most!r} has {ratio:.0f} times as many photos as {least!r}",
                 explanation=f"{most!r} has {totals.iloc[0]:,} photos, {least!r} {totals.iloc[-1]:,}. A model that always answers "
                 f"{most!r} is right for {share:.0%} without knowing anything, and rare classes weigh little in training.",
-                advice="Add photos of the rare classes. Set class_weighting of the workflow's training node to `sqrt` or "
-                "`balanced`, and judge by the mean over classes (F1, macro) instead of the accuracy.",
+                advice="Add photos of the rare classes. In the workflow, under Training, set class_weighting to `sqrt` or "
+                "`balanced`, so that rare classes count for more; and judge the model by its F1 (macro), to which all "
+                "classes contribute alike, instead of its accuracy.",
                 score=round(ratio, 2),
                 threshold=IMBALANCED if warning else UNEVEN,
                 facts={"classes": {str(label): int(count) for label, count in totals.items()}},
@@ -97,18 +99,18 @@ def check_absent_classes(given: AuditInput) -> CheckResult:
     if not absent:
         return CheckResult()
     untaught = absent.get("train", [])
-    listed = "; ".join(f"{split}: {_listed(missing)}" for split, missing in absent.items())
+    listed = "; for ".join(f"{_USES[split]}: {_listed(missing)}" for split, missing in absent.items())
     missing = sorted({label for labels_of in absent.values() for label in labels_of})
     return CheckResult(
         (
             Finding(
                 key="absent-class",
                 severity="error" if untaught else "warning",
-                title=f"{counted(len(missing), 'class is', 'classes are')} missing from a split",
-                explanation=f"Without photos in {listed}. "
+                title=f"{counted(len(missing), 'class has', 'classes have')} no photos for {' or '.join(map(_USES.__getitem__, absent))}",
+                explanation=f"Without photos for {listed}. "
                 + ("What has no training photos can never be recognised. " if untaught else "")
                 + "What has no validation or test photos is never judged.",
-                advice="Move photos of these classes there, or import again without given splits.",
+                advice="Move photos of these classes there, or have the photos divided anew.",
                 image_ids=tuple(images.loc[images["label"].isin(missing), "image_id"]),
                 facts={"absent": absent},
             ),
@@ -133,7 +135,7 @@ def check_class_names(given: AuditInput) -> CheckResult:
                 severity="info" if letters else "warning",
                 title=f"Class names that are nearly the same: {', '.join(map(repr, alike[0]))}",
                 explanation=f"{counted(len(alike), 'class seems', 'classes seem')} to be written in several ways: "
-                f"{'; '.join(_listed(names) for names in alike[:_SHOWN])}. A network would be asked to tell them apart.",
+                f"{'; '.join(_listed(names) for names in alike[:_SHOWN])}. The model would be asked to tell them apart.",
                 advice="If they are one class, merge them; if not, rename one so that people can tell them apart.",
                 repair=None if letters else f"{merges}.",
                 image_ids=tuple(given.labelled.loc[given.labelled["label"].isin(fewer), "image_id"]),
@@ -174,7 +176,7 @@ def check_left_out(given: AuditInput) -> CheckResult:
                 key="rejected-files",
                 severity="warning" if share >= MUCH_REJECTED else "info",
                 title=f"{counted(len(given.rejected), 'file')} could not be used",
-                explanation=f"The import refused {share:.1%} of the images, e.g. {path}: {why}.",
+                explanation=f"The import refused {share:.1%} of the photos, e.g. {path}: {why}.",
                 advice="Mend or replace these files and import again; they are not part of this version.",
                 score=round(share, 4),
                 threshold=MUCH_REJECTED,
@@ -190,8 +192,8 @@ def check_left_out(given: AuditInput) -> CheckResult:
             Finding(
                 key="unlabelled",
                 severity="info",
-                title=f"{counted(len(unlabelled), 'image has', 'images have')} no label yet",
-                explanation="Training leaves images without a label out.",
+                title=f"{counted(len(unlabelled), 'photo has', 'photos have')} no label yet",
+                explanation="Training leaves photos without a label out.",
                 advice="Label them, or leave them for later.",
                 image_ids=tuple(unlabelled),
             )

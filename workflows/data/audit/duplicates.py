@@ -26,6 +26,7 @@ the split came with the images. Else it is a warning: where all pictures look al
 no leak, and a split that we made has near duplicates on two sides only where keeping them together did harm."""
 
 _HELD_OUT = ("val", "test")
+_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,11 @@ def _exact_copies(images: pd.DataFrame, families: _Families, bad: pd.Series) -> 
     yield Finding(
         key="exact-duplicates",
         severity="warning" if share >= MANY else "info",
-        title=f"{counted(surplus, 'image is an exact copy', 'images are exact copies')} of another",
-        explanation=f"{counted(families.exact[bad].nunique(), 'picture occurs', 'pictures occur')} more than once, "
-        "with the same bytes.",
-        advice="Copies only make training longer, and give their picture more weight. Remove them.",
-        repair="Keeps one image of each set of copies.",
+        title=f"{counted(surplus, 'photo is an exact copy', 'photos are exact copies')} of another",
+        explanation=f"{counted(families.exact[bad].nunique(), 'photo is', 'photos are')} there more than once, as the "
+        f"very same file: {share:.1%} of the data set is surplus. From {MANY:.0%} on, that counts as a warning.",
+        advice="Copies only make training longer, and their photo counts for more than the others. Remove them.",
+        repair="Keeps one of each photo.",
         image_ids=_ids(images, bad),
         score=round(share, 5),
         threshold=MANY,
@@ -136,13 +137,14 @@ def _near_copies(images: pd.DataFrame, families: _Families, bad: pd.Series) -> I
     yield Finding(
         key="near-duplicates",
         severity="warning" if share >= MANY else "info",
-        title=f"{counted(int(bad.sum()), 'image')} nearly the same as another, in "
+        title=f"{counted(int(bad.sum()), 'photo looks', 'photos look')} nearly the same as another, in "
         f"{counted(families.near[bad].nunique(), 'group')}",
-        explanation=f"Their perceptual hashes differ in at most {MAX_DISTANCE} of 64 bits, and their thumbnails agree: "
-        "copies that were stored anew, resized, cut a little or recoloured, or shots of one moment.",
-        advice="Within one split they do little harm. To be sure that none is in two, divide the images by this "
-        "programme, which keeps near duplicates together.",
-        repair="Keeps one image of each group whose labels agree.",
+        explanation="Made small, they can hardly be told apart: a photo that was saved again, resized, cut a little or "
+        f"recoloured, or several shots of one moment. Without them the data set would be {share:.1%} smaller; from "
+        f"{MANY:.0%} on, that counts as a warning.",
+        advice="They do little harm as long as all of a group are used for training, or all for the test. To be sure "
+        "of that, have the photos divided anew: photos that are nearly the same then stay together.",
+        repair="Keeps one photo of each group whose labels agree.",
         image_ids=tuple(images.loc[order, "image_id"]),
         score=round(share, 5),
         threshold=MANY,
@@ -156,11 +158,11 @@ def _two_labels(images: pd.DataFrame, families: _Families, torn: dict[str, pd.Se
         yield Finding(
             key="two-labels",
             severity="warning",
-            title=f"{counted(number, 'picture stands', 'pictures stand')} under more than one label",
-            explanation="The same bytes occur in several classes; at most one label can be right. "
+            title=f"{counted(number, 'photo stands', 'photos stand')} under more than one label",
+            explanation="The very same photo is in several classes; at most one of its labels can be right. "
             f"E.g. {_example(images, families.exact, torn['exact'])}.",
             advice="Look at each, and relabel or remove the wrong one.",
-            repair="Removes these pictures from all their classes.",
+            repair="Removes these photos from all their classes.",
             image_ids=_ids(images, torn["exact"]),
             score=float(number),
             threshold=1.0,
@@ -171,8 +173,8 @@ def _two_labels(images: pd.DataFrame, families: _Families, torn: dict[str, pd.Se
         yield Finding(
             key="near-two-labels",
             severity="warning",
-            title=f"{counted(number, 'group')} of nearly equal pictures under more than one label",
-            explanation="Pictures that show nearly the same occur in several classes. "
+            title=f"{counted(number, 'group')} of photos that look nearly the same under more than one label",
+            explanation="Photos that look nearly the same are in several classes. "
             f"E.g. {_example(images, families.near, torn['near'])}.",
             advice="Look at each group: it may be a wrong label, or two classes that really look alike.",
             image_ids=_ids(images, torn["near"]),
@@ -189,12 +191,12 @@ def _exact_leaks(images: pd.DataFrame, families: _Families, bad: pd.Series) -> I
     yield Finding(
         key="leak-exact",
         severity="error",
-        title=f"{counted(int(bad.sum()), 'held-out image stands', 'held-out images stand')} in another split too",
-        explanation=f"{share:.1%} of the validation and test images occur, with the same bytes, in a split that comes "
-        f"before ({_routes(images, families.exact, bad)}): what was learnt by heart is taken for skill. "
-        f"E.g. {_example(images, families.exact, bad)}.",
-        advice="Remove the copies from the split that comes first, or divide the images by this programme.",
-        repair="Removes the copies that a held-out split holds too; test stays whole.",
+        title=f"{counted(int(bad.sum()), 'photo')} that the model is judged by {'is' if bad.sum() == 1 else 'are'} also used to make it",
+        explanation=f"A model is judged by the validation and test photos, which it must not know. Of these, {share:.1%} are "
+        f"there as the very same file in what it sees before ({_routes(images, families.exact, bad)}): it knows the "
+        f"answers by heart, and its accuracy flatters. E.g. {_example(images, families.exact, bad)}.",
+        advice="Remove the copies that are seen first, or have the photos divided anew, which keeps copies together.",
+        repair="Removes the copies from training (and from validation, where they are in the test); the test stays whole.",
         image_ids=_ids(images, bad),
         score=round(share, 5),
         threshold=0.0,
@@ -212,13 +214,15 @@ def _near_leaks(images: pd.DataFrame, families: _Families, bad: pd.Series, given
     yield Finding(
         key="leak-near",
         severity=severity,
-        title=f"{counted(int(bad.sum()), 'held-out image has', 'held-out images have')} a near duplicate in another split",
-        explanation=f"{bad.sum() / held_out:.1%} of the validation and test images show nearly the same as an image of "
-        f"a split that comes before ({_routes(images, families.near, bad)}); {copied:,} of them are one photo, stored "
-        f"anew. E.g. {_example(images, families.near, bad)}.",
-        advice="Remove the near duplicates from the split that comes first, or divide the images by this programme, "
-        "which keeps near duplicates together.",
-        repair="Removes the images that a held-out split holds a near duplicate of; test stays whole.",
+        title=f"{counted(int(bad.sum()), 'photo')} that the model is judged by {'looks' if bad.sum() == 1 else 'look'} nearly like one "
+        "used to make it",
+        explanation=f"A model is judged by the validation and test photos, which it must not know. Of these, "
+        f"{bad.sum() / held_out:.1%} look nearly like a photo that it sees before ({_routes(images, families.near, bad)}); "
+        f"{copied:,} of them are that very photo, saved again: they make its accuracy flatter. Where the division came "
+        f"with the photos, {LEAK_SHARE:.0%} of such copies is an error. E.g. {_example(images, families.near, bad)}.",
+        advice="Remove those that are seen first, or have the photos divided anew: photos that are nearly the same then "
+        "stay together.",
+        repair="Removes them from training (and from validation, where they are in the test); the test stays whole.",
         image_ids=_ids(images, bad),
         score=round(copied / held_out, 5),
         threshold=LEAK_SHARE,
@@ -249,7 +253,7 @@ def _routes(images: pd.DataFrame, family: pd.Series, bad: pd.Series) -> str:
             own = bad & (images["split"] == split)
             number = sum(before in splits[key] for key in family[own])
             if number:
-                routes.append(f"{number:,} of {split} in {before}")
+                routes.append(f"{number:,} of {_WORDS[split]} in {_WORDS[before]}")
     return ", ".join(routes)
 
 

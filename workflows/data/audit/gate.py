@@ -33,7 +33,7 @@ def refuse_errors(report: AuditReport, allow: Collection[str] = ()) -> None:
 
 
 def _described(report: AuditReport, finding: Finding) -> str:
-    images = f" ({counted(finding.count, 'image')})" if finding.count else ""
+    images = f" ({counted(finding.count, 'photo')})" if finding.count else ""
     mend = f"Mend it: {command(report.name, finding.key)}" if finding.repair else finding.advice
     return f"{finding.key}: {finding.title}{images}. {mend}"
 

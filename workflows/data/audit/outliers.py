@@ -30,7 +30,22 @@ CAMP = 0.1
 LEAST_IMAGES = 20
 """In a smaller set everything is rare."""
 
-_LOOK = "Look at them: thumbnails, screenshots and scans often slip in. Remove what does not belong."
+_LOOK = "Look at them: previews, screenshots and scans often slip in. Remove what does not belong."
+
+_MODE_WORDS = {
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey with transparency",
+    "I;16": "fine grey",
+    "F": "fine grey",
+    "P": "few colours",
+    "PA": "few colours with transparency",
+    "RGB": "colour",
+    "RGB;16": "fine colour",
+    "RGBA": "colour with transparency",
+    "CMYK": "colours for print",
+    "LAB": "colours for print",
+}
 
 
 def check_sizes(given: AuditInput) -> CheckResult:
@@ -46,13 +61,13 @@ def check_shapes(given: AuditInput) -> CheckResult:
     width, height = given.images["width"].astype(float), given.images["height"].astype(float)
     elongation = np.maximum(width, height) / np.minimum(width, height)
     typical = float(np.median(elongation)) if len(elongation) else 1.0
-    return _far(given, "odd_aspect", pd.Series(np.log(elongation)), np.log(MATTERS_SHAPE), "an unusual aspect ratio",
-                f"The long side of most is {typical:.2f} times the short one; a square cuts or squeezes long ones.")  # fmt: skip
+    return _far(given, "odd_aspect", pd.Series(np.log(elongation)), np.log(MATTERS_SHAPE), "an unusual shape",
+                f"The long side of most is {typical:.2f} times the short one. The model looks at squares: long ones are cut or squeezed.")  # fmt: skip
 
 
 def check_modes(given: AuditInput) -> CheckResult:
     """Find images that are stored in another pixel mode than the others (grey, CMYK, with transparency)."""
-    return _rare(given, "odd_mode", given.images["mode"], "an unusual pixel mode")
+    return _rare(given, "odd_mode", given.images["mode"], "other colours than usual")
 
 
 def check_formats(given: AuditInput) -> CheckResult:
@@ -83,8 +98,9 @@ def _rare(given: AuditInput, name: str, values: pd.Series, words: str) -> CheckR
     odd &= len(values) >= LEAST_IMAGES
     scores = pd.DataFrame({f"{name}_score": share, f"is_{name}": odd})
     kinds = {str(kind): int(count) for kind, count in values[odd].value_counts().items()}
-    listed = ", ".join(f"{kind} ({count})" for kind, count in kinds.items())
-    usual = f"Found: {listed}; usual here is {counts.index[0]}. All are converted to 8-bit RGB." if kinds else ""
+    listed = ", ".join(f"{_MODE_WORDS.get(kind, kind)} ({count})" for kind, count in kinds.items())
+    common = _MODE_WORDS.get(str(counts.index[0]), counts.index[0]) if kinds else ""
+    usual = f"Found: {listed}; usual here: {common}. The model sees ordinary colour photos made of all of them."
     order = share[odd].sort_values(kind="stable").index
     return CheckResult(_finding(given, name, order, words, usual, {"kinds": kinds}, float(share.min()), RARE), scores)
 
@@ -99,8 +115,8 @@ def _finding(
         Finding(
             key=name.replace("_", "-"),
             severity="info",
-            title=f"{counted(len(order), 'image has', 'images have')} {words}",
-            explanation=f"{usual} The farthest from it: {', '.join(given.images.loc[order[:3], 'path'])}.",
+            title=f"{counted(len(order), 'photo has', 'photos have')} {words}",
+            explanation=f"{usual} The most unusual: {', '.join(given.images.loc[order[:3], 'path'])}.",
             advice=_LOOK,
             image_ids=tuple(given.images.loc[order, "image_id"]),
             score=round(score, 4),

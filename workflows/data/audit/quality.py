@@ -25,8 +25,9 @@ DARK_HIGHLIGHTS = 0.25
 BRIGHT_SHADOWS = 0.90
 """The 5th percentile of the greys. Flowers have 0.85 and less; photos mixed with 90 % white 0.90-0.95."""
 BLURRED_SHARPNESS = 10.0
-"""Variance of the Laplacian at 256 pixels. Flowers have 13 and more (1,600 in the middle); blurred by a Gaussian of
+"""Variance of the Laplacian at 256 pixels. Flowers have 13 and more (`TYPICAL_SHARPNESS` in the middle); blurred by a Gaussian of
 3 pixels, 95 % have less."""
+TYPICAL_SHARPNESS = 1_600
 _LEAST_DEVIATION = 14.0
 """Grey values. A photo with less contrast has a small Laplacian however sharp it is; it is judged as if it had this."""
 
@@ -83,7 +84,7 @@ def _finding(quality: _Quality, images: pd.DataFrame, score: pd.Series, bad: pd.
     return Finding(
         key=quality.name,
         severity=quality.severity or ("warning" if share >= MANY else "info"),
-        title=f"{counted(len(worst), 'image is', 'images are')} {quality.title}",
+        title=f"{counted(len(worst), 'photo is', 'photos are')} {quality.title}",
         explanation=quality.explanation,
         advice=quality.advice,
         repair=quality.repair,
@@ -120,9 +121,9 @@ _QUALITIES = (
         _shorter_side,
         0.5,
         "tiny",
-        f"The shorter side has less than {TINY_SIDE} pixels, where a network sees 128 or 224.",
-        "Thumbnails were probably copied instead of the photos. Import the originals, or remove these.",
-        repair="Removes these images.",
+        f"Their shorter side has fewer than {TINY_SIDE} pixels. The model looks at 128 or 224: most of it would be guessed.",
+        "Probably previews were copied instead of the photos. Import the originals, or remove these.",
+        repair="Removes these photos.",
         severity="warning",
     ),
     _Quality(
@@ -130,8 +131,8 @@ _QUALITIES = (
         _room,
         0.5,
         "huge",
-        f"More than {LARGE_PIXELS // 1_000_000} megapixels: decoding them takes long and much memory, and a network "
-        "sees a few hundred pixels of each side.",
+        f"More than {LARGE_PIXELS // 1_000_000} megapixels: opening them takes long and much memory, and the model "
+        "looks at a few hundred pixels of each side anyway.",
         "Nothing is wrong with them. Smaller copies would import faster.",
         severity="info",
     ),
@@ -140,9 +141,10 @@ _QUALITIES = (
         _relief,
         0.5,
         "blank",
-        f"The grey values hardly differ (standard deviation below {BLANK_CONTRAST:g} of white): there is nothing to see.",
-        "Look at one or two, then remove them: a label on an empty picture teaches only noise.",
-        repair="Removes these images.",
+        "From edge to edge they have nearly one brightness (it varies by less than "
+        f"{BLANK_CONTRAST:.0%} of the way from black to white): there is nothing to see.",
+        "Look at one or two, then remove them: from an empty picture nothing can be learnt.",
+        repair="Removes these photos.",
         severity="warning",
     ),
     _Quality(
@@ -150,7 +152,8 @@ _QUALITIES = (
         lambda images: images["brightest"],
         DARK_HIGHLIGHTS,
         "very dark",
-        f"Even their brightest parts (the 99th percentile of the greys) stay below {DARK_HIGHLIGHTS:.0%} of white.",
+        f"Even their brightest parts stay below {DARK_HIGHLIGHTS:.0%} of white; a spot of light, up to a hundredth of the "
+        "photo, does not count.",
         _CAN_BE_RIGHT,
     ),
     _Quality(
@@ -158,7 +161,8 @@ _QUALITIES = (
         lambda images: 1.0 - images["darkest"],
         round(1.0 - BRIGHT_SHADOWS, 4),
         "over-exposed",
-        f"Even their darkest parts (the 5th percentile of the greys) lie above {BRIGHT_SHADOWS:.0%} of white.",
+        f"Even their darkest parts are brighter than {BRIGHT_SHADOWS:.0%} of white; a dark spot, up to a twentieth of the "
+        "photo, does not count.",
         _CAN_BE_RIGHT,
     ),
     _Quality(
@@ -166,8 +170,8 @@ _QUALITIES = (
         _sharpness,
         0.5,
         "blurred",
-        "Even at 256 pixels they have hardly an edge (variance of the Laplacian below "
-        f"{BLURRED_SHARPNESS:g}; low contrast is allowed for).",
+        "Even made small (256 pixels) they have hardly a clear edge: their sharpness is below "
+        f"{BLURRED_SHARPNESS:g}, where ordinary photos have {TYPICAL_SHARPNESS:,}. Pale and misty photos are judged more mildly.",
         _CAN_BE_RIGHT,
     ),
 )

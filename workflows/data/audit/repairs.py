@@ -25,6 +25,7 @@ from workflows.progress import Progress, silent
 from workflows.store.names import counted
 from workflows.store.store import Store
 
+_WORDS = {"train": "training", "val": "validation"}
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}
 LEAST_LEFT = 0.5
 """A repair that would take more than this share of a class's training photos is left to a person."""
@@ -142,7 +143,7 @@ def _drop_copies(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]
         # labelled before not, held out before train: what a model is judged by stays, and nothing leaks
         order = group.assign(rank=group["split"].map(_KEPT_FIRST).fillna(3)).sort_values(["rank", "path", "image_id"])
         removed += order["image_id"].iloc[1:].tolist()
-    what = f"{counted(len(removed), 'copy leaves', 'copies leave')}; one of each set stays, rather in test or val than in train"
+    what = f"{counted(len(removed), 'copy leaves', 'copies leave')}; one of each photo stays, rather for test or validation than for training"
     return what, removed
 
 
@@ -152,19 +153,19 @@ def _drop_leaks(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
         best = group["split"].map(_KEPT_FIRST)
         removed += group.loc[best > best.min(), "image_id"].tolist()
     splits = table.loc[table["image_id"].isin(removed), "split"].value_counts()
-    counts = " and ".join(f"{counted(count, 'image')} of {split}" for split, count in splits.items())
+    counts = " and ".join(f"{counted(count, f'{_WORDS[str(split)]} photo')}" for split, count in splits.items())
     leave = "leaves" if len(removed) == 1 else "leave"
-    return f"{counts} {leave}, because a held-out split holds the same; that split stays as it is", removed
+    return f"{counts} {leave}, because the model is later judged by the same photo; that one stays", removed
 
 
 def _drop_contradictions(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
     removed = [image for group in _groups(finding, table) if _contradicts(group) for image in group["image_id"]]
-    return f"{counted(len(removed), 'image leaves', 'images leave')}: one picture, several labels", removed
+    return f"{counted(len(removed), 'photo leaves', 'photos leave')}: the same photo under several labels", removed
 
 
 def _drop_all(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
     removed = sorted(set(finding.image_ids) & set(table["image_id"]))
-    return f"{counted(len(removed), 'image leaves', 'images leave')}", removed
+    return f"{counted(len(removed), 'photo leaves', 'photos leave')}", removed
 
 
 def _merges(version: DatasetVersion, finding: Finding) -> RepairPlan:

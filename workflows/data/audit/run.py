@@ -19,8 +19,8 @@ from workflows.progress import Progress, silent
 from workflows.store.files import read_json, read_table, write_json, write_table
 from workflows.store.store import Store
 
-AUDIT_VERSION = 1
-"""Raise it when a check changes what it finds: audits kept by older code are then made again."""
+AUDIT_VERSION = 2
+"""Raise it when a check changes what it finds or says: audits kept by older code are then made again."""
 
 AUDIT_FILE = "audit.json"
 SCORES_FILE = "audit.parquet"

@@ -256,7 +256,7 @@ def _finding(outcome: TankTest, family: Family, severity: Severity | None, image
     classes = sorted(set(images["label"]))
     given_away = f"class {guess.label!r} away" if len(classes) > 2 else " and ".join(map(repr, classes)) + " away"
     concerned = images["image_id"] if len(classes) == 2 else images.loc[images["label"] == guess.label, "image_id"]
-    mild = f"Trivial facts guess {everything.accuracy:.0%} of the labels (chance: {outcome.chance:.0%})"
+    mild = f"{everything.accuracy:.0%} of the labels can be guessed without looking at the subject ({outcome.chance:.0%} by luck)"
     return Finding(
         key="tank",
         severity=severity or "info",
@@ -274,14 +274,20 @@ def _figures(outcome: TankTest, family: Family, fact: TrivialFact) -> str:
     everything, joint, single = outcome.everything, outcome.families[family], outcome.facts[fact.name]
     low, high = everything.interval
     text = (
-        f"From trivial facts alone the label is guessed right for {everything.accuracy:.0%} of unseen photos, all classes "
-        f"weighing the same ({low:.0%} to {high:.0%} with 95 % confidence; chance is {outcome.chance:.0%}). Most is given "
-        f"away by {_FAMILY_WORDS[family]}: of two photos, one of them of class {joint.label!r}, they tell which in "
-        f"{joint.auc:.0%} of cases (chance is 50 %); {fact.words} alone does so for {single.label!r} in {single.auc:.0%}."
+        "We let a simple guesser name the class of photos from outward signs alone (file, light, colour), blind to what "
+        f"they show. It is right for {everything.accuracy:.0%} of photos that are new to it (with 95 % certainty between {low:.0%} and "
+        f"{high:.0%}, all classes counting alike), where rolling dice would be right for {outcome.chance:.0%}. "
+        f"{_capital(_FAMILY_WORDS[family])} {'gives' if family == 'colour' else 'give'} most away: given a photo of "
+        f"{joint.label!r} and one of another class, {'it tells' if family == 'colour' else 'they tell'} which is which in "
+        f"{100 * joint.auc:.0f} of 100 cases (luck: 50); {fact.words} alone does so for {single.label!r} in "
+        f"{100 * single.auc:.0f}."
     )
+    bound = _WARNING[family]
+    if bound is not None and not (outcome.drawings and family == "light"):
+        text += f" Where that is at least {100 * bound:.0f} of 100 by a cautious reckoning, it counts as a warning."
     names = outcome.families["name"]
     if names.interval[0] > outcome.chance:
-        text += f" File names, which no network sees, guess {names.accuracy:.0%}; they are not counted here."
+        text += f" From the file names {names.accuracy:.0%} can be guessed; the model never sees them, so they do not count."
     return text
 
 
@@ -293,14 +299,15 @@ def _advice(severity: Severity | None, words: str, label: str, drawings: bool) -
     if severity is None and drawings:
         return (
             "Nothing to do: on an even ground, brightness and contrast are the amount of ink, which belongs to what the "
-            "pictures show. A model that learns from them must be well above this figure."
+            "pictures show. A model that has learnt the subject is right far more often than this."
         )
     if severity is None:
         return (
-            "Nothing to do: real photos differ this much. A model that learns from them must be well above this figure."
+            "Nothing to do: real photos differ this much. A model that has learnt the subject is right far more often than "
+            "this."
         )
     return (
-        f"A network may learn {words} instead of what the photos show, and then fail on new ones. Add photos of "
+        f"The model may learn {words} instead of what the photos show, and then fail on new ones. Add photos of "
         f"{label!r} and of the other classes that were taken alike (same camera, place, light and processing). If the "
         f"classes differ in {words} by their nature, all is well."
     )

@@ -29,7 +29,7 @@ class TrivialFact:
 FACTS: tuple[TrivialFact, ...] = (
     TrivialFact("format", "the file format", "file", ("format", "mode")),
     TrivialFact("size", "the image size", "file", ("pixels",)),
-    TrivialFact("aspect", "the aspect ratio", "file", ("aspect",)),
+    TrivialFact("aspect", "the shape of the image", "file", ("aspect",)),
     TrivialFact("jpeg_quality", "the JPEG quality", "file", ("jpeg_quality",)),
     TrivialFact("camera", "the camera", "file", ("camera",)),
     TrivialFact("border", "an even border", "file", ("border",)),
