@@ -5,7 +5,7 @@ The address is the truth; widgets are set from it before they are drawn and writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -67,3 +67,24 @@ def bind(parameter: str, options: Sequence[str], default: str, key: str) -> Call
             st.query_params[parameter] = str(chosen)
 
     return note
+
+
+def pick_view(titles: Mapping[str, str], default: str, key: str) -> str:
+    """Let one of a page's views be chosen (`?view=`).
+
+    Args:
+        titles: what to call each view, by its name in the address.
+        default: the view that is shown where the address names none; it keeps the address short.
+        key: the widget's.
+    """
+    note = bind("view", list(titles), default, key)
+    chosen = st.segmented_control(
+        "View",
+        list(titles),
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=note,
+        required=True,
+        label_visibility="collapsed",
+    )
+    return str(chosen)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from app.client import client
-from app.client.datasets import DatasetVersion
-from app.components.address import bind
+from app.components.address import pick_view
 from app.components.audit_cards import audit_panel
 from app.components.dataset_actions import say_what_was_done
 from app.components.dataset_add import add_photos
@@ -44,22 +41,9 @@ def main() -> None:
             return  # its first import is under way, or failed
         version = client().datasets.version(name)
         facts(version)
-        _view(version)
-
-
-def _view(version: DatasetVersion) -> None:
-    note = bind("view", list(VIEWS), "photos", "data-view")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        format_func=lambda key: VIEWS[key][0],
-        key="data-view",
-        on_change=note,
-        required=True,
-        label_visibility="collapsed",
-    )
-    with guarded():
-        VIEWS[str(view)][1](version)
+        view = pick_view({view: title for view, (title, _) in VIEWS.items()}, "photos", "data-view")
+        with guarded():
+            VIEWS[view][1](version)
 
 
 main()

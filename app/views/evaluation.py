@@ -7,7 +7,7 @@ import streamlit as st
 from app.client import client
 from app.client.evaluation import Moment, Subject, describe
 from app.client.judged import Judged
-from app.components.address import Focus, bind, read_focus
+from app.components.address import Focus, pick_view, read_focus
 from app.components.class_table import class_table, pairs_table
 from app.components.confidence import confidence_panel
 from app.components.confusion import focus_title, matrix_panel
@@ -57,16 +57,7 @@ def main() -> None:
 def _view(subject: Subject, moment: Moment, judged: Judged) -> None:
     focus = read_focus(judged.classes)
     opened = "matrix" if focus.cell else "classes" if focus.label else "images"
-    note = bind("view", list(VIEWS), opened, "evaluation-view")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        key="evaluation-view",
-        on_change=note,
-        required=True,
-        label_visibility="collapsed",
-    )
+    view = pick_view(VIEWS, opened, "evaluation-view")
     if view == "images":
         preview_panel(subject, moment, judged)
     elif view == "confidence":
@@ -74,7 +65,7 @@ def _view(subject: Subject, moment: Moment, judged: Judged) -> None:
     elif view == "labels":
         suspects_panel(subject, judged.classes)
     else:
-        _classes(subject, moment, judged, focus, str(view))
+        _classes(subject, moment, judged, focus, view)
 
 
 def _classes(subject: Subject, moment: Moment, judged: Judged, focus: Focus, view: str) -> None:

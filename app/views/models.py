@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.client import client
-from app.components.address import bind
+from app.components.address import pick_view
 from app.components.decision_panel import decisions_panel
 from app.components.model_list import model_table, register_form, say_what_was_done
 from app.components.model_retrain import retrain_panel
@@ -71,18 +71,9 @@ def _one(name: str, names: list[str]) -> None:
             st.query_params.clear()
             st.rerun()
     champion_card(name)
-    note = bind("view", list(VIEWS), "versions", "models-view")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        format_func=lambda key: VIEWS[key][0],
-        key="models-view",
-        on_change=note,
-        required=True,
-        label_visibility="collapsed",
-    )
+    view = pick_view({view: title for view, (title, _) in VIEWS.items()}, "versions", "models-view")
     with guarded():
-        VIEWS[str(view)][1](name)
+        VIEWS[view][1](name)
 
 
 def _choose() -> None:

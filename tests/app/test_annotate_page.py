@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 import app.client as clients
 from app.client import annotation as annotation_module
 from app.client.annotation import Annotation, queue_ids, queues
+from tests.app.pages import fine, opened, show, words
 from tests.benchmarks.studio_records import Size, generate
 from workflows.data.edits import relabel, remove
 from workflows.data.importing import add_dataset
@@ -25,13 +26,12 @@ from workflows.data.version import DatasetVersion
 from workflows.errors import DatasetError, UsageError
 from workflows.store.store import Store
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "annotate.py"
 NAME = "insects"
 PHOTOS = 12
 
 
 @pytest.fixture
-def store(home: Path, tmp_path: Path) -> Iterator[Store]:
+def store(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store with twelve photos that have no label."""
     place = tmp_path / "in"
     place.mkdir()
@@ -40,11 +40,9 @@ def store(home: Path, tmp_path: Path) -> Iterator[Store]:
         values = np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8)
         Image.fromarray(values).save(stream, format="PNG")
         (place / f"{number:02d}.png").write_bytes(stream.getvalue())
-    clients._only.cache_clear()
-    store = Store(home)
-    add_dataset(store, NAME, place, unlabelled=True)
-    yield store
-    clients._only.cache_clear()
+    with opened(home, monkeypatch) as store:
+        add_dataset(store, NAME, place, unlabelled=True)
+        yield store
 
 
 @pytest.fixture
@@ -212,10 +210,9 @@ def test_queues(annotation: Annotation, store: Store, ids: list[str]) -> None:
     assert queue_ids(datasets, annotation, version, "unlabelled") == ids[3:]
 
 
-def test_what_the_newest_model_is_least_sure_of_comes_first(home: Path) -> None:
-    clients._only.cache_clear()
+def test_what_the_newest_model_is_least_sure_of_comes_first(store: Store) -> None:
     size = Size(classes=6, images=120, steps=2, full_runs=1, other_runs=2, pictures=4)
-    [run] = generate(Store(home), size)
+    [run] = generate(store, size)
     client = clients.client()
     version = client.datasets.version("birds")
     assert "doubtful" in queues(client.datasets, version)
@@ -224,33 +221,18 @@ def test_what_the_newest_model_is_least_sure_of_comes_first(home: Path) -> None:
     confidence = answers.set_index("image_id")["confidence"].reindex(queue)
     assert len(queue) == len(answers)
     assert confidence.is_monotonic_increasing
-    clients._only.cache_clear()
 
 
 # --------------------------------------------------------------------- the page
 
 
 def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
-    for name, value in {"dataset": NAME, **query}.items():
-        test.query_params[name] = value
-    return whole(test.run())
-
-
-def whole(test: AppTest) -> AppTest:
-    assert not test.exception, test.exception[0].message
-    assert not test.error, test.error[0].value
-    return test
+    return fine(show("annotate", dataset=NAME, **query))
 
 
 def press(test: AppTest, start: str) -> AppTest:
     """Press the button whose text begins like this."""
-    return whole(next(button for button in test.button if button.label.startswith(start)).click().run())
-
-
-def words(test: AppTest) -> str:
-    progress = [str(part.proto.text) for part in test.get("progress")]
-    return "\n".join([*progress, *(str(part.value) for part in (*test.markdown, *test.caption, *test.info))])
+    return fine(next(button for button in test.button if button.label.startswith(start)).click().run())
 
 
 def test_ten_photos_are_labelled_and_become_one_version(store: Store, ids: list[str]) -> None:
@@ -292,7 +274,7 @@ def test_a_class_without_a_key_can_be_chosen(store: Store, ids: list[str]) -> No
     assert "Name the classes first" in words(page())
     clients.client().annotation.name_classes(NAME, [f"species {number:02d}" for number in range(11)])
     test = page()
-    whole(test.selectbox(key=f"other-{ids[0]}").set_value("species 10").run())
+    fine(test.selectbox(key=f"other-{ids[0]}").set_value("species 10").run())
     assert clients.client().annotation.pending(NAME) == {ids[0]: "species 10"}
     assert "1 of 12 · 1 labelled" in words(test)
 
@@ -328,8 +310,6 @@ def test_photos_that_vanish_meanwhile_are_passed_over(store: Store, ids: list[st
     assert "3 of 12" in words(test)
 
 
-def test_without_a_data_set_the_way_to_one_is_shown(home: Path) -> None:
-    clients._only.cache_clear()
-    test = AppTest.from_file(str(PAGE), default_timeout=60).run()
-    assert "no data sets yet" in words(test)
-    clients._only.cache_clear()
+def test_without_a_data_set_the_way_to_one_is_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(home, monkeypatch):
+        assert "no data sets yet" in words(show("annotate"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,20 @@ from streamlit.testing.v1 import AppTest
 import app.client as clients
 from app.client.datasets import Datasets, expected_splits, suggest_name, too_small
 from app.client.images import NO_SPLIT, Images, Query
+from tests.app.pages import opened, show, sound, words
 from tests.app.trees import CLASSES, ended, picture, write_trees
 from workflows.data.importing import add_dataset
 from workflows.data.splits import assign_splits
 from workflows.errors import DatasetError, SourceError, UsageError
 from workflows.store.store import Store
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "data.py"
+page = partial(show, "data")
 
 
 @pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    clients._only.cache_clear()
-    yield Store(home)
-    clients._only.cache_clear()
+def store(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    with opened(home, monkeypatch) as store:
+        yield store
 
 
 @pytest.fixture
@@ -38,23 +39,6 @@ def folder(tmp_path: Path) -> Path:
 def trees(store: Store, folder: Path) -> Datasets:
     add_dataset(store, "trees", folder)
     return clients.client().datasets
-
-
-def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
-    for name, value in query.items():
-        test.query_params["class" if name == "label" else name] = value
-    return whole(test.run())
-
-
-def whole(test: AppTest) -> AppTest:
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def words(test: AppTest) -> str:
-    parts = (*test.markdown, *test.caption, *test.info, *test.warning, *test.error, *test.toast)
-    return "\n".join(str(part.value) for part in parts).replace("\\", "")
 
 
 def given(value: object) -> str:
@@ -194,17 +178,17 @@ def test_every_view_can_be_opened_by_its_address(trees: Datasets, view: str) -> 
 def test_a_new_data_set_from_a_folder_path(store: Store, folder: Path) -> None:
     test = page(new="1")
     test.session_state["add--where"] = "A folder on the studio's machine"
-    whole(test.run())
-    whole(test.text_input(key="add--path").set_value(str(folder)).run())
+    sound(test.run())
+    sound(test.text_input(key="add--path").set_value(str(folder)).run())
     looked = clients.client().jobs.find(test.session_state["add--looked"][1])
     assert looked is not None
     ended(looked)
-    whole(test.run())
+    sound(test.run())
     assert "31 photos, 3 classes" in words(test)
     assert test.text_input(key="add--name").value == "trees"
     table = test.dataframe[-1].value
     assert table.loc[table["class"] == "birch", ["train", "val", "test"]].to_numpy().tolist() == [[7, 2, 1]]
-    whole(test.number_input(key="add--train").set_value(50).run())
+    sound(test.number_input(key="add--train").set_value(50).run())
     table = test.dataframe[-1].value
     assert (
         table["train"].tolist()
@@ -220,18 +204,18 @@ def test_a_source_without_labels_can_be_taken_without(store: Store, tmp_path: Pa
         (tmp_path / f"{number}.png").write_bytes(picture(number))
     test = page(new="1")
     test.session_state["add--where"] = "A folder on the studio's machine"
-    whole(test.run())
-    whole(test.text_input(key="add--path").set_value(str(tmp_path)).run())
+    sound(test.run())
+    sound(test.text_input(key="add--path").set_value(str(tmp_path)).run())
     job = clients.client().jobs.find(test.session_state["add--looked"][1])
     assert job is not None
     ended(job)
-    whole(test.run())
+    sound(test.run())
     assert test.error
-    whole(test.button(key="add--bare").click().run())
+    sound(test.button(key="add--bare").click().run())
     job = clients.client().jobs.find(test.session_state["add--looked"][1])
     assert job is not None
     ended(job)
-    whole(test.run())
+    sound(test.run())
     assert "4 photos" in words(test)
     assert not test.error
 
@@ -241,16 +225,16 @@ def test_a_failed_import_is_said_on_its_page_until_it_is_put_away(store: Store, 
     ended(job)
     test = page(dataset="lost")
     assert "absent" in words(test)
-    whole(test.button(key=f"job-{job.id}-away").click().run())
+    sound(test.button(key=f"job-{job.id}-away").click().run())
     assert "absent" not in words(page())
 
 
 def test_filters_stand_in_the_address_and_come_from_it(trees: Datasets) -> None:
     version = trees.version("trees")
     number = len(trees.find(version, Query(label="ash", split="train")))
-    test = page(dataset="trees", label="ash", split="train")
+    test = page(dataset="trees", class_="ash", split="train")
     assert f"**{number} photos**" in words(test)
-    whole(test.selectbox(key="browse-class").set_value("cedar").run())
+    sound(test.selectbox(key="browse-class").set_value("cedar").run())
     assert test.query_params["class"] in ("cedar", ["cedar"])
     assert "No photo is like that" in words(page(dataset="trees", search="no such name"))
 
@@ -259,7 +243,7 @@ def chosen(test: AppTest, ids: list[str]) -> AppTest:
     """Choose photos in the gallery."""
     rounds = test.session_state.get("browse-gallery-round", 0)
     test.session_state[f"browse-gallery-{rounds}"] = {"selected": ids}
-    return whole(test.run())
+    return sound(test.run())
 
 
 def test_a_photo_is_looked_at_by_its_address(trees: Datasets) -> None:
@@ -274,13 +258,13 @@ def test_many_photos_are_labelled_moved_removed_and_it_is_undone(trees: Datasets
     test = chosen(page(dataset="trees"), ids)
     assert "**3 chosen** of 30" in words(test)
     test.selectbox(key="bulk-label").set_value("cedar").run()
-    whole(test.button(key="bulk-label-do").click().run())
+    sound(test.button(key="bulk-label-do").click().run())
     assert set(trees.version("trees").table().set_index("image_id").loc[ids, "label"]) == {"cedar"}
     chosen(test, ids)
-    whole(test.button(key="bulk-remove").click().run())
+    sound(test.button(key="bulk-remove").click().run())
     assert trees.version("trees").images == 27
     test = page(dataset="trees", view="history")
-    whole(test.button(key="history-undo").click().run())
+    sound(test.button(key="history-undo").click().run())
     assert trees.version("trees").images == 30
     assert trees.version("trees").action == "undo"
     assert len(trees.history("trees")) == 4
@@ -309,12 +293,12 @@ def test_a_finding_is_mended_after_it_was_said_what_will_happen(store: Store, fo
     add_dataset(store, "trees", folder)
     test = page(dataset="trees", view="audit")
     assert "Not audited yet" in words(test)
-    whole(test.button(key="audit-run").click().run())
+    sound(test.button(key="audit-run").click().run())
     [job] = clients.client().jobs.of("trees", "audit")[:1]
     ended(job)
     assert job.error is None
     test = page(dataset="trees", view="audit")
-    whole(test.button(key="mend-exact-duplicates").click().run())
+    sound(test.button(key="mend-exact-duplicates").click().run())
     assert "1 copy leaves" in words(test)
     datasets = clients.client().datasets
     assert datasets.version("trees").number == 1
@@ -326,14 +310,14 @@ def test_a_finding_is_mended_after_it_was_said_what_will_happen(store: Store, fo
 def test_classes_are_named_renamed_and_merged(trees: Datasets) -> None:
     test = page(dataset="trees", view="classes")
     test.text_area(key="classes-new").set_value("dogwood\n elm \n\nelm").run()
-    whole(test.button(key="classes-name").click().run())
+    sound(test.button(key="classes-name").click().run())
     assert clients.client().annotation.classes(trees.version("trees")) == [*CLASSES, "dogwood", "elm"]
     test.selectbox(key="rename-old").set_value("ash")
     test.text_input(key="rename-new").set_value("Fraxinus").run()
-    whole(test.button(key="rename-do").click().run())
+    sound(test.button(key="rename-do").click().run())
     assert trees.version("trees").classes == ("birch", "cedar", "Fraxinus")
     test.multiselect(key="merge-olds").set_value(["birch", "cedar"]).run()
-    whole(test.button(key="merge-do").click().run())
+    sound(test.button(key="merge-do").click().run())
     assert trees.version("trees").classes == ("birch", "Fraxinus")
 
 
@@ -342,7 +326,7 @@ def test_a_data_set_is_deleted_only_by_its_name(trees: Datasets) -> None:
     test.toggle(key="delete-show").set_value(True).run()
     assert "1 version, 30 pictures" in words(test)
     assert test.button(key="delete-do").disabled
-    whole(test.text_input(key="delete-name").set_value("trees").run())
+    sound(test.text_input(key="delete-name").set_value("trees").run())
     test.button(key="delete-do").click().run()
     with pytest.raises(DatasetError):
         trees.version("trees")

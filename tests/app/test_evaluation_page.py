@@ -19,6 +19,7 @@ from app.client.evaluation import csv_of
 from app.client.heatmaps import HeatMapDrawer
 from app.components.address import parse_cell
 from app.components.images import errors_first, filtered
+from tests.app.pages import VIEWS, fine, opened, prepared, show, words
 from tests.benchmarks.studio_records import Size, generate
 from workflows.data.catalog import get_version
 from workflows.data.thumbnails import thumbnail, thumbnails
@@ -26,8 +27,6 @@ from workflows.errors import ImageError, RunError, StorageError
 from workflows.store.files import read_json
 from workflows.store.store import Store
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "evaluation.py"
-COMPARE = PAGE.with_name("compare.py")
 SIZE = Size(classes=12, images=400, steps=4, full_runs=2, other_runs=3, pictures=8)
 
 
@@ -41,10 +40,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(written: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("FIELDGUIDE_HOME", str(written))
-    clients._only.cache_clear()
-    yield Store(written)
-    clients._only.cache_clear()
+    with opened(written, monkeypatch) as store:
+        yield store
 
 
 @pytest.fixture
@@ -53,21 +50,8 @@ def runs(store: Store) -> list[str]:
     return [run.run_id for run in reversed(store.runs.list()) if run.dataset == "birds"]
 
 
-def page(path: Path = PAGE, **query: str) -> AppTest:
-    test = AppTest.from_file(str(path), default_timeout=60)
-    for name, value in query.items():
-        test.query_params["class" if name == "label" else name] = value
-    return whole(test.run())
-
-
-def whole(test: AppTest) -> AppTest:
-    assert not test.exception, test.exception[0].message
-    assert not test.error, test.error[0].value
-    return test
-
-
-def words(test: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*test.markdown, *test.caption, *test.info))
+def page(**query: str) -> AppTest:
+    return fine(show("evaluation", **query))
 
 
 def test_a_step_is_judged_as_scikit_learn_does(store: Store, runs: list[str]) -> None:
@@ -201,7 +185,7 @@ def test_the_slider_drives_the_page_and_the_address(store: Store, runs: list[str
     test = page(run=runs[0])
     assert test.select_slider[0].value == 4  # the step whose weights were kept
     top1 = test.metric[0].value
-    whole(test.select_slider[0].set_value(1).run())
+    fine(test.select_slider[0].set_value(1).run())
     assert test.query_params["step"] in ("1", ["1"])
     expected = clients.client().evaluation.judged(runs[0], 1).metrics["top1"]
     assert test.metric[0].value == f"{100 * expected:.1f} %" != top1
@@ -213,7 +197,7 @@ def test_a_deep_link_opens_the_images_of_a_cell(store: Store, runs: list[str]) -
     test = page(run=runs[0], step="3", cell=f"{pair['label']}→{pair['predicted']}")
     assert f"— {pair['count']} image" in words(test)
     assert test.select_slider[0].value == 3
-    whole(next(button for button in test.button if button.label == "Close").click().run())
+    fine(next(button for button in test.button if button.label == "Close").click().run())
     assert "cell" not in test.query_params
     assert "Click a cell" in words(test)
 
@@ -222,7 +206,7 @@ def test_a_deep_link_opens_a_class(store: Store, runs: list[str]) -> None:
     judged = clients.client().evaluation.judged(runs[0], 2)
     name = judged.classes[0]
     either = (judged.frame["label"] == name) | (judged.frame["predicted"] == name)
-    assert f"— {either.sum()} image" in words(page(run=runs[0], step="2", label=name))
+    assert f"— {either.sum()} image" in words(page(run=runs[0], step="2", class_=name))
 
 
 def test_a_step_that_is_not_there_is_said(store: Store, runs: list[str]) -> None:
@@ -238,17 +222,15 @@ def test_newly_wrong_images_of_all(store: Store, runs: list[str]) -> None:
 def test_an_image_is_looked_at_relabelled_and_put_on_the_review_list(store: Store, runs: list[str]) -> None:
     frame = errors_first(clients.client().evaluation.judged(runs[0], "test").frame)
     row = frame.iloc[0]
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
-    for name, value in {"run": runs[0], "step": "test", "view": "images"}.items():
-        test.query_params[name] = value
+    test = prepared("evaluation", run=runs[0], step="test", view="images")
     test.session_state["preview-maps"] = False
     test.session_state["preview-gallery-0"] = {"selected": [row["image_id"]]}
-    whole(test.run())
+    fine(test.run())
     label = next(box for box in test.selectbox if box.label == "Label")
     assert label.value == row["predicted"]
-    whole(test.button(key="review").click().run())
+    fine(test.button(key="review").click().run())
     assert [each.image_id for each in store.reviews.list("birds")] == [row["image_id"]]
-    whole(test.button(key="relabel").click().run())
+    fine(test.button(key="relabel").click().run())
     version = get_version(store, "birds")
     assert version.number == 2
     table = version.table().set_index("image_id")
@@ -265,7 +247,7 @@ def test_suspected_labels_can_be_filtered_and_mended(store: Store, runs: list[st
 
 def test_a_run_without_steps_says_so(store: Store) -> None:
     other = next(run.run_id for run in store.runs.list() if run.dataset != "birds")
-    assert "no evaluation step yet" in words(page(run=other)).replace("\\", "")
+    assert "no evaluation step yet" in words(page(run=other))
 
 
 def test_a_run_that_goes_on_is_followed(store: Store, runs: list[str]) -> None:
@@ -276,15 +258,14 @@ def test_a_run_that_goes_on_is_followed(store: Store, runs: list[str]) -> None:
         store.runs.update(runs[1], state="finished")
 
 
-def test_no_runs_at_all(home: Path) -> None:
-    clients._only.cache_clear()
-    assert "Nothing was trained yet" in words(page())
-    clients._only.cache_clear()
+def test_no_runs_at_all(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(home, monkeypatch):
+        assert "Nothing was trained yet" in words(page())
 
 
 def test_two_runs_are_compared(store: Store, runs: list[str]) -> None:
-    assert "Choose two runs" in words(page(COMPARE))
-    test = page(COMPARE, runs=",".join(runs))
+    assert "Choose two runs" in words(fine(show("compare")))
+    test = fine(show("compare", runs=",".join(runs)))
     assert "better" in words(test) or "No clear difference" in words(test)
     settings = test.dataframe[0].value
     assert "training · seed" in settings["setting"].tolist()
@@ -293,17 +274,13 @@ def test_two_runs_are_compared(store: Store, runs: list[str]) -> None:
 
 def test_runs_without_common_images_are_refused_in_words(store: Store, runs: list[str]) -> None:
     other = next(run.run_id for run in store.runs.list() if run.dataset != "birds" and run.state == "finished")
-    test = AppTest.from_file(str(COMPARE), default_timeout=60)
-    test.query_params["runs"] = f"{runs[0]},{other}"
-    test.run()
-    assert not test.exception
-    assert "no final evaluation" in test.error[0].value.replace("\\", "")
+    assert "no final evaluation" in words(show("compare", runs=f"{runs[0]},{other}"))
 
 
 def test_the_web_process_holds_no_torch(store: Store, runs: list[str], written: Path) -> None:
     code = (
         "import sys\nfrom streamlit.testing.v1 import AppTest\n"
-        f"test = AppTest.from_file({str(PAGE)!r}, default_timeout=60)\n"
+        f"test = AppTest.from_file({str(VIEWS / 'evaluation.py')!r}, default_timeout=60)\n"
         f"test.query_params['run'] = {runs[0]!r}\ntest.query_params['view'] = 'matrix'\ntest.run()\n"
         "assert not test.exception\nassert test.metric\n"
         "assert not {'torch', 'ultralytics', 'prefect'} & set(sys.modules), 'too much was imported'\n"

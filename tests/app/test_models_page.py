@@ -3,65 +3,39 @@
 from __future__ import annotations
 
 import io
-import shutil
 import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-import app.client as clients
 from app.client.models import Models
 from flows.errands import Errand, Errands
+from tests.app.homes import write_decisions
+from tests.app.pages import copied, opened, show, sound, words
 from tests.app.studio import eventually
-from tests.tiny import train_tiny
 from workflows.errors import ModelError, UsageError
 from workflows.registry import models as registry
 from workflows.retraining.plan import RetrainSettings
-from workflows.retraining.retrain import retrain
 from workflows.store.store import Store
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "models.py"
+page = partial(show, "models")
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
-    """A store with the model `digits`: one version by hand, one that came of a retraining, a run besides."""
-    home = tmp_path_factory.mktemp("models") / "home"
-    first = train_tiny(home, tiny_source, epochs=1)
-    registry.register(first.store, "digits", first.run_id, author="ada", reason="a start")
-    retrain(first.store, "digits", "a test", RetrainSettings(min_changes=0, epochs=4, device="cpu"))
-    retrain(first.store, "digits", "a test")
-    return home
+    """A store with the model `digits`: one version by hand, one that came of a retraining."""
+    return write_decisions(tmp_path_factory.mktemp("models") / "home", tiny_source).home
 
 
 @pytest.fixture
 def store(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A copy that a test may change."""
-    home = Path(shutil.copytree(written, tmp_path / "home"))
-    monkeypatch.setenv("FIELDGUIDE_HOME", str(home))
-    clients._only.cache_clear()
-    yield Store(home)
-    clients._only.cache_clear()
-
-
-def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
-    for name, value in query.items():
-        test.query_params[name] = value
-    return sound(test.run())
-
-
-def sound(test: AppTest) -> AppTest:
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def words(test: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*test.markdown, *test.caption, *test.error))
+    with opened(copied(written, tmp_path), monkeypatch) as store:
+        yield store
 
 
 def test_a_list_of_models_with_their_champions(store: Store) -> None:
@@ -130,11 +104,11 @@ def test_decisions_with_everything_that_spoke_for_them(store: Store) -> None:
     assert Models(store).comparison(nothing) is None
     test = page(decision=judged.decision_id)
     assert test.query_params["model"] == "digits"
-    assert judged.reason.split(";")[0][:20].replace(" ", "") in words(test).replace(" ", "").replace("\\", "")
+    assert judged.reason.split(";")[0][:20] in words(test)
     assert len(test.dataframe) == 3  # the log, the metrics, the classes
     assert b"<html" in (Models(store).report(judged.decision_id) or b"")
-    assert "There is no decision" in words(page(model="digits", view="decisions", decision="never")).replace("\\", "")
-    assert "There is no model" in words(page(model="nobody")).replace("\\", "")
+    assert "There is no decision" in words(page(model="digits", view="decisions", decision="never"))
+    assert "There is no model" in words(page(model="nobody"))
 
 
 def test_the_form_asks_for_every_setting_and_keeps_to_its_bounds(store: Store) -> None:
@@ -197,8 +171,6 @@ def end_of(errands: Errands, errand_id: str) -> None:
     eventually(over, 180)
 
 
-def test_an_empty_home_says_what_a_model_is(home: Path) -> None:
-    clients._only.cache_clear()
-    test = page()
-    assert "no models yet" in words(test).replace("\\", "")
-    clients._only.cache_clear()
+def test_an_empty_home_says_what_a_model_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(home, monkeypatch):
+        assert "no models yet" in words(page())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,19 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamlit.testing.v1 import AppTest
 
 import app.client as clients
 from app.client.live import MOST_KEPT, MOST_POINTS, BatchLog, LiveRuns, overfitting, thin
 from app.components.live_charts import gap_band
 from app.components.live_status import said_and_hint
+from tests.app.pages import opened, show, words
 from tests.benchmarks.studio_records import Size, generate
 from workflows.errors import RunError
 from workflows.graph.workflow import load_template
 from workflows.store.store import Store
 from workflows.training.recorder import Recorder
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "run.py"
+page = partial(show, "run")
 SIZE = Size(classes=4, images=60, steps=3, full_runs=1, other_runs=40, pictures=2)
 EPOCHS = 8
 
@@ -41,10 +42,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(written: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("FIELDGUIDE_HOME", str(written))
-    clients._only.cache_clear()
-    yield Store(written)
-    clients._only.cache_clear()
+    with opened(written, monkeypatch) as store:
+        yield store
 
 
 def line(epoch: int, batch: int, loss: float = 1.0, time: float = 0.0) -> str:
@@ -74,20 +73,6 @@ def train(recorder: Recorder, epochs: range, val: Curve | None = None) -> None:
         values = {"train/loss": loss, "val/loss": dict(val or [])[epoch] if val else loss + 0.1, "val/top1": 0.5}
         recorder.step(epoch, values, pd.DataFrame({"image_id": ["a"]}))
     recorder.flush()
-
-
-def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
-    for name, value in query.items():
-        test.query_params[name] = value
-    test.run()
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def words(test: AppTest) -> str:
-    parts = (*test.markdown, *test.caption, *test.info, *test.warning, *test.error, *test.header)
-    return "\n".join(str(part.value) for part in parts).replace("\\", "")
 
 
 # ------------------------------------------------------------------ downsampling

@@ -4,50 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-import app.client as clients
 from flows.scheduling import add_schedule, run_now
 from flows.watching import add_watch, import_now
-from tests.tiny import train_tiny
-from workflows.registry.models import register
+from tests.app.homes import write_model
+from tests.app.pages import copied, marked, opened, show, sound, words
 from workflows.store.store import Store
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "schedules.py"
+page = partial(show, "schedules")
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
     """A store with a model `digits`."""
-    run = train_tiny(tmp_path_factory.mktemp("schedules") / "home", tiny_source, epochs=1)
-    register(run.store, "digits", run.run_id)
-    return run.store.home
+    return write_model(tmp_path_factory.mktemp("schedules") / "home", tiny_source).home
 
 
 @pytest.fixture
 def store(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A copy that a test may change."""
-    home = Path(shutil.copytree(written, tmp_path / "home"))
-    monkeypatch.setenv("FIELDGUIDE_HOME", str(home))
-    clients._only.cache_clear()
-    yield Store(home)
-    clients._only.cache_clear()
-
-
-def sound(test: AppTest) -> AppTest:
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def page() -> AppTest:
-    return sound(AppTest.from_file(str(PAGE), default_timeout=90).run())
-
-
-def words(test: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*test.markdown, *test.caption, *test.error, *test.info))
+    with opened(copied(written, tmp_path), monkeypatch) as store:
+        yield store
 
 
 def test_a_schedule_is_added_held_and_removed(store: Store) -> None:
@@ -76,7 +57,7 @@ def test_the_log_says_what_came_of_every_firing(store: Store) -> None:
     test = page()
     (line,) = test.dataframe[0].value.to_dict("records")
     assert (line["Model"], line["Cause"], line["State"], line["Outcome"]) == ("digits", "by hand", "done", note)
-    assert r"\*stars\*" in words(test), "what people or models are called is no markup"
+    assert r"\*stars\*" in marked(test), "what people or models are called is no markup"
 
 
 def test_watched_folders_show_their_last_import(store: Store, tiny_source: Path, tmp_path: Path) -> None:
@@ -85,10 +66,10 @@ def test_watched_folders_show_their_last_import(store: Store, tiny_source: Path,
     test.text_input("watch-dataset").set_value("seen").run()
     test.text_input("watch-folder").set_value(str(tmp_path / "nowhere")).run()
     sound(test.button("watch-add").click().run())
-    assert "no folder" in words(test).replace("\\", "")
+    assert "no folder" in words(test)
     watch = add_watch(store, "seen", tmp_path / "new")
     import_now(store, watch)
     test = page()
-    assert "version 1: 120 taken in" in words(test).replace("\\", "")
+    assert "version 1: 120 taken in" in words(test)
     sound(test.button(f"hold-{watch.id}").click().run())
     assert store.watched.get(watch.id).paused

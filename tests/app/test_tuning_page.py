@@ -2,98 +2,40 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState, create_trial
-from streamlit.testing.v1 import AppTest
+from optuna.trial import TrialState
 
-import app.client as clients
 from app.client.tuning import Tunings
+from tests.app.homes import TRIAL_VALUES, add_trial, write_tuning
+from tests.app.pages import copied, opened, show, sound, words
 from tests.app.studio import eventually
 from tests.processes import ROOT, environment
-from workflows.data.importing import add_dataset
 from workflows.errors import RunError, UsageError
 from workflows.graph.workflow import loads
 from workflows.store.store import Store
-from workflows.tuning.space import Dimension, start_of
-from workflows.tuning.study import TuneRequest, Tuning
-from workflows.tuning.tune import begin_tuning, space_of
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "tuning.py"
-REQUEST = {"dataset": "tiny", "trials": 12, "weights": "none", "size": 32, "epochs": 3, "device": "cpu"}
-VALUES = (0.5, 0.4, 0.7, 0.6, 0.75, 0.9, 0.55)
-
-
-def distribution(dimension: Dimension) -> BaseDistribution:
-    if dimension.kind == "choice":
-        return CategoricalDistribution(dimension.choices)
-    if dimension.kind == "whole":
-        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
-
-
-def add(tuning: Tuning, number: int, state: TrialState, value: float) -> None:
-    """Add a trial to a study as a worker leaves it; its dropout grows with its value."""
-    space = space_of(tuning)
-    params: dict[str, Any] = {**start_of(space), "dropout": value / 2}
-    tuning.study().add_trial(
-        create_trial(
-            state=state,
-            value=value if state == TrialState.COMPLETE else None,
-            params=params,
-            distributions={dimension.name: distribution(dimension) for dimension in space},
-            user_attrs={"milliseconds": 1.0 + number % 3, **({"start": True} if number == 0 else {})},
-            intermediate_values={1: value / 2, 2: value},
-        )
-    )
+page = partial(show, "tuning")
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
     """A store with a study of seven complete trials and one that was ended early."""
     home = tmp_path_factory.mktemp("tuning") / "home"
-    store = Store(home)
-    add_dataset(store, "tiny", tiny_source)
-    tuning = begin_tuning(store, TuneRequest(**REQUEST))
-    for number, value in enumerate(VALUES):
-        add(tuning, number, TrialState.COMPLETE, value)
-    add(tuning, len(VALUES), TrialState.PRUNED, 0.2)
+    write_tuning(home, tiny_source)
     return home
 
 
 @pytest.fixture
 def store(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A copy that a test may change."""
-    home = Path(shutil.copytree(written, tmp_path / "home"))
-    monkeypatch.setenv("FIELDGUIDE_HOME", str(home))
-    monkeypatch.delenv("FIELDGUIDE_DATABASE_URL", raising=False)
-    clients._only.cache_clear()
-    yield Store(home)
-    clients._only.cache_clear()
-
-
-def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
-    for name, value in query.items():
-        test.query_params[name] = value
-    return sound(test.run())
-
-
-def sound(test: AppTest) -> AppTest:
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def words(test: AppTest) -> str:
-    parts = (*test.markdown, *test.caption, *test.error)
-    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+    with opened(copied(written, tmp_path), monkeypatch) as store:
+        yield store
 
 
 def test_what_the_trials_found(store: Store) -> None:
@@ -101,11 +43,11 @@ def test_what_the_trials_found(store: Store) -> None:
     (study_id,) = tunings.ids()
     trials = tunings.trials(study_id)
     assert trials is tunings.trials(study_id)  # nothing new: nothing is read or computed anew
-    assert (len(trials.table), len(trials.complete), trials.best, trials.start) == (8, 7, max(VALUES), 0)
+    assert (len(trials.table), len(trials.complete), trials.best, trials.start) == (8, 7, max(TRIAL_VALUES), 0)
     assert list(trials.importances) == ["dropout"]  # the only thing that varied
     assert trials.front["value"].is_monotonic_increasing and trials.front["milliseconds"].is_monotonic_increasing
-    assert trials.front["value"].max() == max(VALUES)
-    add(tunings.get(study_id), 8, TrialState.COMPLETE, 0.95)
+    assert trials.front["value"].max() == max(TRIAL_VALUES)
+    add_trial(tunings.get(study_id), 8, TrialState.COMPLETE, 0.95)
     assert tunings.trials(study_id).best == 0.95
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,13 +15,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
-from streamlit.testing.v1 import AppTest
 
 import app.client as clients
 from app.client.workflow_form import RULE, change, fits_widget, form_fields, from_widget, judge, to_widget
 from app.client.workflows import Workflows
 from flows.runner_queue import Queue
+from tests.app.pages import opened, show, sound, words
 from tests.benchmarks.studio_records import Size, generate
+from tests.processes import ROOT
 from workflows.data.images import read_rgb
 from workflows.data.pixels import make_square
 from workflows.errors import ImageError, RunError, UsageError, WorkflowError
@@ -29,7 +31,7 @@ from workflows.graph.settings import NODE_KINDS
 from workflows.graph.workflow import list_templates, load_template
 from workflows.store.store import Store
 
-PAGE = Path(clients.__file__).parents[1] / "views" / "workflow.py"
+page = partial(show, "workflow")
 SIZE = Size(classes=4, images=120, steps=2, full_runs=1, other_runs=2, pictures=6)
 ADVICE_SECONDS = 240.0
 
@@ -44,10 +46,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(written: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("FIELDGUIDE_HOME", str(written))
-    clients._only.cache_clear()
-    yield Store(written)
-    clients._only.cache_clear()
+    with opened(written, monkeypatch) as store:
+        yield store
 
 
 @pytest.fixture
@@ -63,23 +63,6 @@ def workflows(store: Store) -> Iterator[Workflows]:
         assert job.error is None, job.error
     yield part
     part.previews.close()
-
-
-def page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
-    for name, value in query.items():
-        test.query_params[name] = value
-    return whole(test.run())
-
-
-def whole(test: AppTest) -> AppTest:
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def words(test: AppTest) -> str:
-    parts = (*test.markdown, *test.caption, *test.info, *test.warning, *test.error)
-    return "\n".join(str(part.value) for part in parts).replace("\\", "")
 
 
 # ------------------------------------------------------------------ form and schema
@@ -245,7 +228,7 @@ def test_the_page_loads_neither_torch_nor_what_would(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=PAGE.parents[2],
+        cwd=ROOT,
         env={"FIELDGUIDE_HOME": str(tmp_path), "PATH": ""},
         capture_output=True,
         text=True,
@@ -300,7 +283,7 @@ def test_goals_stand_beside_each_other_and_one_is_chosen(workflows: Workflows) -
     assert all(goal in words(shown) for goal in ("Small and fast", "Balanced", "Most accurate"))
     assert shown.button(key="goal-fast").disabled
     assert "birds-fast" in words(shown)
-    whole(shown.button(key="goal-accurate").click().run())
+    sound(shown.button(key="goal-accurate").click().run())
     assert shown.query_params["goal"] == "accurate"
     assert shown.button(key="goal-accurate").disabled
 
@@ -309,13 +292,13 @@ def test_a_change_reaches_the_workflow_and_a_mistake_does_not(workflows: Workflo
     shown = page(dataset="birds", goal="fast")
     turn = shown.session_state["workflow-draft"].turn
     key = f"node-{turn}-augmentation-rotate"
-    whole(shown.number_input(key=key).set_value(25.0).run())
+    sound(shown.number_input(key=key).set_value(25.0).run())
     assert shown.session_state["workflow-draft"].workflow.augmentation.rotate == 25.0
     assert "changed by you" in words(shown)
-    whole(shown.number_input(key=key).set_value(999.0).run())
+    sound(shown.number_input(key=key).set_value(999.0).run())
     assert shown.session_state["workflow-draft"].workflow.augmentation.rotate == 25.0
     assert "expected a number from 0 to 180, got 999" in words(shown)
-    whole(shown.button(key="workflow-reset").click().run())
+    sound(shown.button(key="workflow-reset").click().run())
     assert not shown.session_state["workflow-draft"].changed
 
 
@@ -323,22 +306,20 @@ def test_a_workflow_is_saved_and_opened_by_its_address(workflows: Workflows) -> 
     shown = page(dataset="birds", goal="fast")
     name = next(str(field.key) for field in shown.text_input if str(field.key).startswith("workflow-name-"))
     shown.text_input(key=name).set_value("my **birds**").run()
-    whole(shown.button(key="workflow-save").click().run())
+    sound(shown.button(key="workflow-save").click().run())
     key = str(shown.query_params["saved"])
     assert workflows.open(key).name == "my **birds**"
     again = page(dataset="birds", saved=key)
     assert "**my **birds**** :gray[saved]" in words(again)
     assert r"**my \*\*birds\*\***" in "\n".join(part.value for part in again.markdown)
     workflows.delete(key)
-    gone = AppTest.from_file(str(PAGE), default_timeout=60)
-    gone.query_params["dataset"], gone.query_params["saved"] = "birds", key
-    assert "There is no saved workflow" in whole(gone.run()).error[0].value.replace("\\", "")
+    assert "There is no saved workflow" in words(page(dataset="birds", saved=key))
 
 
 def test_training_is_ordered_as_it_was_set_up(workflows: Workflows, store: Store) -> None:
     shown = page(dataset="birds", goal="fast")
     turn = shown.session_state["workflow-draft"].turn
-    whole(shown.number_input(key=f"node-{turn}-augmentation-rotate").set_value(33.0).run())
+    sound(shown.number_input(key=f"node-{turn}-augmentation-rotate").set_value(33.0).run())
     epochs = next(str(field.key) for field in shown.number_input if str(field.key).startswith(f"train-epochs-{turn}"))
     shown.number_input(key=epochs).set_value(3).run()
     shown.button_group(key="train-priority").set_value("high").run()
