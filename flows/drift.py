@@ -19,16 +19,18 @@ LAST_ANSWERS = 1000
 
 
 def drift_of(store: Store, model: str) -> Drift:
-    """Compare the newest answers of a model's champion with its training and validation. Raises FieldguideError."""
+    """Compare the newest answers of a model's champion with its training and validation. Raises FieldguideError.
+
+    A champion whose validation photos taught, too, is compared with its test.
+    """
     current = champion(store, model)
     recent = RecentAnswers(store.home).read(current.run_id, LAST_ANSWERS)
     folder = store.run_folder(current.run_id)
     records = pd.read_parquet(folder / "records.parquet", columns=["split", "label"])
     trained = records.loc[records["split"] == "train", "label"].astype(str).tolist()
-    validated = read_final(folder / "evaluation" / "predictions.parquet", "val")[0]["confidence"].tolist()
-    return find_drift(
-        trained, [label for _, label, _ in recent], validated, [confidence for _, _, confidence in recent]
-    )
+    judged = "val" if (records["split"] == "val").any() else "test"
+    sure = read_final(folder / "evaluation" / "predictions.parquet", judged)[0]["confidence"].tolist()
+    return find_drift(trained, [label for _, label, _ in recent], sure, [confidence for _, _, confidence in recent])
 
 
 def look_for_drift(store: Store) -> None:

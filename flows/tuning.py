@@ -52,6 +52,8 @@ def _show(result: dict[str, Any]) -> None:
     lines.append(f"Best on validation: {best['val_top1']:.4f} (trial {best['trial'] + 1})")
     if start:
         lines.append(f", from {start['val_top1']:.4f}")
+    refit = result["refit"]
+    lines.append(f"Trained anew on {refit['on']} for {refit['epochs']} epochs; {refit['chosen']}.")
     lines += ["", *(f"- {name}: {value}" for name, value in best["params"].items())]
     try:
         create_markdown_artifact("\n".join(lines), key=f"{result['study_id']}-tuning", description="Tuning")

@@ -133,9 +133,12 @@ def settle_split(context: RunContext) -> dict[str, Any]:
         table = table.assign(split=None, near=table["sha256"].map(near))
         shares = (settings.train, settings.val, settings.test)
         table = table.assign(split=pd.Series(assign_splits(table, shares, settings.seed)))
+    needed = ("train", "val")
+    if settings.train_on == "train+val":
+        table, needed = table.assign(split=table["split"].astype(str).replace("val", "train")), ("train", "test")
     records = table[RECORD_COLUMNS].sort_values("image_id", ignore_index=True)
     counts = {split: int((records["split"] == split).sum()) for split in ("train", "val", "test")}
-    missing = [split for split in ("train", "val") if not counts[split]]
+    missing = [split for split in needed if not counts[split]]
     if missing:
         raise DatasetError(
             f"Data set {context.version.name} has no photos in split {' and '.join(missing)}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
     from workflows.store.store import Store
     from workflows.tuning.study import Tuning
+
+
+class RefitOn(StrEnum):
+    """What the winner is trained on."""
+
+    train = "train"
+    train_and_val = "train+val"
+
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -40,6 +49,9 @@ def tune(
     show: Annotated[str | None, typer.Option(metavar="ID", help="Show a tuning's trials and what mattered.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List all tunings.")] = False,
     allow: Annotated[list[str] | None, typer.Option(help="An audit finding that doesn't stop the training.")] = None,
+    refit: Annotated[
+        RefitOn, typer.Option(help="What the winner is trained on before its one test; train+val: for a fixed time.")
+    ] = RefitOn.train,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -55,6 +67,7 @@ def tune(
     if show is not None:
         return _show(out, store, show)
     wishes = {"goal": goal.value, "size": size, "epochs": epochs, "weights": weights, "seed": seed}
+    wishes["refit"] = refit.value
     if resume is None:
         limits = {"trials": trials, "budget_seconds": None if budget is None else seconds_of(budget)}
         tuning = _begin(store, dataset, workflow, {**wishes, **limits, "device": device, "allow": allow or ()})
@@ -99,6 +112,11 @@ def _told(result: dict[str, Any]) -> list[Any]:
         + (f"; the workflow it started from: {percent(start['val_top1'])}" if start else ""),
         table(["setting", "start", "best"], _settings(best["params"], (start or {}).get("params") or {})),
     ]
+    refit = result.get("refit")
+    if refit:
+        lines.append(
+            f"trained anew on {refit['on']} ({refit['images']} photos), {refit['epochs']} epochs; {refit['chosen']}"
+        )
     test = (result["metrics"] or {}).get("test")
     if test:
         lines.append(f"the winner, tested once: {headline(test)}")
@@ -161,6 +179,10 @@ def _rows(trials: pd.DataFrame) -> list[list[Any]]:
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
     app.command(
-        epilog=example("fieldguide tune flowers --budget 2h", "fieldguide tune --resume latest"),
+        epilog=example(
+            "fieldguide tune flowers --budget 2h",
+            "fieldguide tune flowers --trials 20 --refit train+val",
+            "fieldguide tune --resume latest",
+        ),
         rich_help_panel="The job",
     )(tune)

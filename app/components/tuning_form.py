@@ -11,6 +11,7 @@ from app.components.model_errands import follow_errand
 from app.components.page import guarded, plain
 
 GOALS = {"fast": "Small and fast", "balanced": "Balanced", "accurate": "Most accurate"}
+REFITS = {"train": "Training photos", "train+val": "Training and validation photos"}
 BY_TRIALS, BY_TIME = "A number of trials", "A time"
 UNITS = {"minutes": 60.0, "hours": 3600.0}
 SHOWN = 3
@@ -42,6 +43,16 @@ def begin_form(key: str = "tune") -> None:
         epochs = two.number_input("Epochs", 1, 1000, None, step=1, key=f"{key}-epochs", placeholder="recommended")
         weights = three.selectbox("First weights", ["auto", "none"], key=f"{key}-weights", help="none: from nothing")
         seed = four.number_input("Seed of the search", 0, 10**6, 0, step=1, key=f"{key}-seed")
+        refit = st.segmented_control(
+            "Train the winner on",
+            list(REFITS),
+            format_func=REFITS.__getitem__,
+            default="train",
+            key=f"{key}-refit",
+            required=True,
+            help="Before its one test. With the validation photos taught, none are left to choose an epoch by: it is "
+            "trained for as many as were best in the search.",
+        )
     if st.button("Begin", key=f"{key}-go", type="primary", icon=":material/tune:", disabled=not dataset):
         wishes: dict[str, Any] = {
             "dataset": dataset,
@@ -49,6 +60,7 @@ def begin_form(key: str = "tune") -> None:
             "size": size,
             "epochs": epochs,
             "seed": seed,
+            "refit": refit,
             **budget,
         }
         with guarded():

@@ -11,10 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.programs import needed_program
 from tests.tiny import write_tiny
+from workflows.data.catalog import get_version
+from workflows.data.edits import move
 from workflows.data.importing import add_dataset
 from workflows.errors import DatasetError, RunError, UsageError
 from workflows.store.store import Store
@@ -31,6 +34,13 @@ def store(home: Path, tiny_source: Path) -> Store:
     store = Store()
     add_dataset(store, "tiny", tiny_source)
     return store
+
+
+def test_without_test_images_nothing_would_judge_a_winner_that_learnt_from_validation(store: Store) -> None:
+    labelled = get_version(store, "tiny").labelled()
+    move(store, "tiny", dict.fromkeys(labelled.loc[labelled["split"] == "test", "image_id"], "train"))
+    with pytest.raises(DatasetError, match="no test images"):
+        begin_tuning(store, TuneRequest(dataset="tiny", trials=1, weights="none", refit="train+val"))
 
 
 def request(trials: int, epochs: int = 3) -> TuneRequest:
@@ -60,6 +70,34 @@ def test_it_starts_from_the_recommendation_and_tests_once(store: Store) -> None:
         assert not (folder / "evaluation").exists()  # nobody looked at the test split
         assert not list(folder.rglob("*.safetensors"))
     assert [run.run_id for run in store.runs.list()] == [result["run_id"]]  # lists leave the trials out
+
+
+@pytest.mark.slow
+def test_the_winner_may_learn_from_validation_too_and_is_not_measured_there(store: Store) -> None:
+    asked = request(trials=2, epochs=4)
+    tuning = begin_tuning(store, asked.model_copy(update={"refit": "train+val"}))
+    work(tuning)
+    result = refit(tuning)
+    records = pd.read_parquet(store.run_folder(result["run_id"]) / "records.parquet")
+    before = get_version(store, "tiny").labelled()["split"].value_counts()
+    assert records["split"].value_counts().to_dict() == {
+        "train": before["train"] + before["val"],
+        "test": before["test"],
+    }
+    winner = tuning.study().best_trial
+    assert result["refit"]["on"] == "train+val" and result["refit"]["images"] == before["train"] + before["val"]
+    assert result["refit"]["epochs"] == winner.user_attrs["best_epoch"] <= winner.params["epochs"]
+    assert f"trial {winner.number + 1}" in result["refit"]["chosen"]
+    low, high = result["metrics"]["test"]["top1_ci95"]
+    assert low <= result["metrics"]["test"]["top1"] <= high
+    run = store.runs.get(result["run_id"])
+    training = (run.result or {})["training"]
+    assert result["metrics"]["val"] is None and training["monitor"] is None and training["best_value"] is None
+    assert training["best_step"] == training["epochs"] == result["refit"]["epochs"]  # the last weights, of a fixed time
+    names = set(store.runs.steps(run.run_id)["name"])
+    assert "train/loss" in names and not any(name.startswith("val/") for name in names)
+    page = (store.run_folder(run.run_id) / "report.html").read_text()
+    assert "the weights of the last epoch were kept" in page and "best on validation" not in page
 
 
 @pytest.mark.slow

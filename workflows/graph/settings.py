@@ -37,6 +37,11 @@ class SplitSettings(NodeSettings):
         default="version",
         description="`version`: the split stored with the data set; `new`: make one for this run alone.",
     )
+    train_on: Literal["train", "train+val"] = Field(
+        default="train",
+        description="Images that teach. `train+val`: those for validation, too. Nothing is then left to choose a "
+        "checkpoint by, so training takes all its epochs and keeps the last weights; there must be test images.",
+    )
     train: Probability = Field(default=0.70, description="Share of images for training (only for `new`).")
     val: Probability = Field(default=0.15, description="Share of images for validation (only for `new`).")
     test: Probability = Field(default=0.15, description="Share of images for the final test (only for `new`).")

@@ -62,7 +62,7 @@ YOUR_CHOICE = "you chose this"
 # Changing one of these makes an earlier estimate wrong.
 COST_FIELDS = {
     "dataset": {"name", "version"},
-    "split": {"source", "train", "val", "test"},
+    "split": {"source", "train_on", "train", "val", "test"},
     "model": {"family", "size", "image_size"},
     "training": {"epochs", "batch", "optimizer", "evaluate_every", "precision", "device", "workers"},
     "evaluation": {"splits"},

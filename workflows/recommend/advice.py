@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from workflows.graph.workflow import Goal, Workflow
+from workflows.progress import Progress, silent
 from workflows.recommend.estimate import Measurement, Speed, estimate, measured_speed, probed_speed
 from workflows.recommend.facts import dataset_facts, pixel_reader
 from workflows.recommend.hardware import Hardware, detect_hardware, training_rate
+from workflows.recommend.probes import keep_probe, kept_probe
 from workflows.recommend.rules import recommend
 
 if TYPE_CHECKING:
@@ -31,14 +34,18 @@ def recommend_for(
     weights: str = "auto",
     device: str = "auto",
     minutes: float | None = None,
+    progress: Progress = silent,
 ) -> Workflow:
     """Recommend a workflow for a stored version on this machine; see `rules.recommend` for the arguments.
+
+    `progress` is told what takes long, as stage `recommend`.
 
     Raises:
         DatasetError: the version has no training images or a single class.
         DeviceError: `device` is not there.
         UsageError, WorkflowError: a wish is out of range.
     """
+    progress("recommend", 0, 1, "looking at this machine")
     hardware = detect_hardware(device)
     return recommend(
         dataset_facts(version, pixel_reader(store)),
@@ -49,7 +56,7 @@ def recommend_for(
         seed=seed,
         weights=weights,
         minutes=minutes,
-        speed=device_speed(store, hardware),
+        speed=device_speed(store, hardware, progress),
     )
 
 
@@ -63,14 +70,26 @@ def with_estimate(store: Store, version: DatasetVersion, workflow: Workflow) -> 
         DeviceError: the workflow's device is not there.
     """
     hardware = detect_hardware(workflow.training.device)
-    cost = estimate(dataset_facts(version), workflow, hardware, device_speed(store, hardware))
+    facts = dataset_facts(version)
+    if workflow.split.train_on == "train+val":
+        facts = replace(facts, train_images=facts.train_images + facts.val_images, val_images=0)
+    cost = estimate(facts, workflow, hardware, device_speed(store, hardware))
     return workflow.model_copy(update={"estimate": cost})
 
 
-def device_speed(store: Store, hardware: Hardware) -> Speed:
-    """Return the training speed of a device: from its finished runs, or else measured for a second."""
-    known = measured_speed(measurements(store.runs.list(), hardware), hardware.kind)
-    return known or probed_speed(training_rate(hardware), hardware)
+def device_speed(store: Store, hardware: Hardware, progress: Progress = silent) -> Speed:
+    """Return the training speed of a device: known, or else measured for a second, which is kept."""
+    if known := known_speed(store, hardware):
+        return known
+    progress("recommend", 0, 1, "measuring how fast this machine learns; on a busy machine this can take a minute")
+    speed = probed_speed(training_rate(hardware), hardware)
+    keep_probe(store, hardware, speed)
+    return speed
+
+
+def known_speed(store: Store, hardware: Hardware) -> Speed | None:
+    """Return the training speed of a device by its finished runs, or as it was once measured; None if neither."""
+    return measured_speed(measurements(store.runs.list(), hardware), hardware.kind) or kept_probe(store, hardware)
 
 
 def measurements(runs: Iterable[RunRecord], hardware: Hardware) -> list[Measurement]:

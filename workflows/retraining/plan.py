@@ -12,6 +12,7 @@ from workflows.data.catalog import get_version
 from workflows.data.history import diff
 from workflows.data.version import DatasetVersion
 from workflows.errors import DatasetError
+from workflows.graph.workflow import Workflow
 from workflows.registry.models import champion, frozen_images
 from workflows.retraining.decision import PromotionRules
 from workflows.store.models import ModelVersion
@@ -20,6 +21,7 @@ from workflows.store.store import Store
 CHALLENGERS_FILE = "challengers.json"
 """In the folder of a decision: the runs of its challengers, by how they start."""
 
+Start = Literal["champion", "pretrained"]
 StartFrom = Literal["champion", "pretrained", "both"]
 
 
@@ -50,6 +52,7 @@ class RetrainPlan:
         enough: whether that is worth a training.
         judges: the frozen test images on which both models are judged, with their newest labels: columns image_id,
             path, sha256, split (always `test`), label.
+        starts: what challengers start from, one for each.
         notes: what a person should know: classes that only one of the two knows, test images that are gone.
     """
 
@@ -58,6 +61,7 @@ class RetrainPlan:
     changes: dict[str, int]
     enough: bool
     judges: pd.DataFrame
+    starts: tuple[Start, ...]
     notes: tuple[str, ...]
 
     @property
@@ -77,7 +81,20 @@ def plan_retraining(store: Store, model: str, settings: RetrainSettings) -> Retr
     newest = get_version(store, current.dataset)
     changes = _changes(store, current, newest)
     judges, notes = _judges(store, current, newest)
-    return RetrainPlan(current, newest, changes, sum(changes.values()) >= settings.min_changes, judges, tuple(notes))
+    starts, said = _starts(store, current, settings)
+    enough = sum(changes.values()) >= settings.min_changes
+    return RetrainPlan(current, newest, changes, enough, judges, starts, (*notes, *said))
+
+
+def _starts(store: Store, current: ModelVersion, settings: RetrainSettings) -> tuple[tuple[Start, ...], list[str]]:
+    """Return what challengers start from, and what is to be said about it."""
+    if settings.start_from != "both":
+        return (settings.start_from,), []
+    workflow = store.runs.get(current.run_id).workflow
+    if workflow is None or Workflow.model_validate(workflow).split.train_on == "train":
+        return ("champion", "pretrained"), []
+    said = "The champion's workflow leaves no validation images to choose between two challengers by: one was trained."
+    return ("pretrained",), [said]
 
 
 def _changes(store: Store, current: ModelVersion, newest: DatasetVersion) -> dict[str, int]:

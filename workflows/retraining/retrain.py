@@ -115,14 +115,13 @@ def _begun(call: _Call) -> bool:
 
 def _train_challengers(call: _Call, plan: RetrainPlan) -> tuple[str, str]:
     """Train one challenger for each way to start; return the run that does best on validation, and its start."""
-    starts = ("champion", "pretrained") if call.settings.start_from == "both" else (call.settings.start_from,)
     runs: dict[str, str] = read_json(call.folder / CHALLENGERS_FILE) if _begun(call) else {}
-    for start in starts:
+    for start in plan.starts:
         if start not in runs:
             runs[start] = create_run(call.store, _request(call, plan, start)).run_id
             write_json(call.folder / CHALLENGERS_FILE, runs)
         call.run_training(call.store, runs[start], call.progress)
-    best = max(starts, key=lambda start: _validation_top1(call.store, runs[start]))
+    best = max(plan.starts, key=lambda start: _validation_top1(call.store, runs[start]))
     return runs[best], {"champion": "the champion's weights", "pretrained": "pretrained weights"}[best]
 
 

@@ -64,9 +64,10 @@ class Recorder:
         """Record how sure the network was of each training photo's label in this epoch."""
         self._tables.append((self.folder / "dynamics" / f"{step:04d}.parquet", table))
 
-    def step(self, step: int, values: dict[str, float], predictions: pd.DataFrame) -> None:
-        """Record one evaluation: its metrics, and the prediction for every validation photo."""
-        self._tables.append((self.folder / "steps" / f"{step:04d}.parquet", predictions))
+    def step(self, step: int, values: dict[str, float], predictions: pd.DataFrame | None) -> None:
+        """Record one evaluation: its metrics, and the prediction for every validation photo, if there are any."""
+        if predictions is not None:
+            self._tables.append((self.folder / "steps" / f"{step:04d}.parquet", predictions))
         self._steps.append((step, values))
         if time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()

@@ -29,9 +29,10 @@ class Outcome:
     epochs: int
     """Epochs trained; fewer than asked if it stopped early."""
     best_step: int
-    monitor: str
-    best_value: float
-    """The monitored validation metric at the best step."""
+    monitor: str | None
+    """The validation metric that chose the best step; None if all validation photos taught: then it is the last."""
+    best_value: float | None
+    """The monitored metric at the best step."""
     batch: int
     """Images per optimiser step that the device had room for."""
     images_per_second: float
@@ -134,12 +135,12 @@ def _overrides(job: TrainingJob) -> dict[str, Any]:
 
 def _outcome(job: TrainingJob, state: dict[str, Any]) -> Outcome:
     on_gpu = job.device != "cpu"
-    seconds = float(state["train_seconds"])
+    seconds, value = float(state["train_seconds"]), state["best"]["value"]
     return Outcome(
         epochs=int(state["epoch"]),
         best_step=int(state["best"]["step"]),
-        monitor=job.training.monitor,
-        best_value=float(state["best"]["value"]),
+        monitor=None if value is None else job.training.monitor,
+        best_value=None if value is None else float(value),
         batch=int(state["batch"]),
         images_per_second=float(state["seen_images"]) / max(seconds, 1e-9),
         train_seconds=seconds,

@@ -208,7 +208,8 @@ class FieldguideTrainer(ClassificationTrainer):
         self.progress("train", done, total, note + self._best_note())
 
     def _best_note(self) -> str:
-        return f" · best val {self.settings.monitor} {self.kept['value']:.3f}" if self.kept else ""
+        value = self.kept.get("value")
+        return "" if value is None else f" · best val {self.settings.monitor} {value:.3f}"
 
     def _end_epoch(self) -> None:
         if self.device.type == "cuda":
@@ -247,6 +248,11 @@ class FieldguideTrainer(ClassificationTrainer):
         last = self.epoch + 1 >= self.epochs or self.stop
         if (self.epoch + 1) % self.settings.evaluate_every and not last:
             return self.metrics, self.fitness
+        if not self.val_ids:  # they teach, too: there is nothing to choose by, and the last weights are kept
+            self.recorder.step(self.epoch + 1, self._training_values(), None)
+            if last:
+                self._keep_best(None, None)
+            return {}, None
         logits = logits_of(self.ema.ema, self.pixels.squares(self.val_ids), self.device)
         targets = torch.from_numpy(self.val_targets)
         loss = float(unwrap_model(self.model).criterion.mean(logits, targets))
@@ -275,7 +281,7 @@ class FieldguideTrainer(ClassificationTrainer):
             "seconds": time.perf_counter() - self._epoch_started,
         }
 
-    def _keep_best(self, fitness: float, value: float) -> None:
+    def _keep_best(self, fitness: float | None, value: float | None) -> None:
         state = {name: tensor.detach().cpu().clone() for name, tensor in self.ema.ema.state_dict().items()}
         self.kept = {"fitness": fitness, "value": value, "step": self.epoch + 1, "state": state}
 

@@ -10,7 +10,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import pandas as pd
@@ -18,12 +18,13 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.schema import CreateSchema
 
 from workflows.errors import RunError, UsageError
 from workflows.graph.workflow import Goal, Workflow
 from workflows.store.files import read_json, write_json
+from workflows.store.locks import hold
 from workflows.store.names import slug
 from workflows.store.store import Store
 from workflows.store.tables import now
@@ -36,6 +37,7 @@ REDUCTION = 3
 STARTUP_TRIALS = 6
 """So many random trials before the sampler has something to learn from."""
 SQLITE_PATIENCE_SECONDS = 60
+RefitOn = Literal["train", "train+val"]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -58,6 +60,11 @@ class TuneRequest(BaseModel):
     size: int | None = Field(None, description="Image size to start from, instead of the recommended one.")
     epochs: int | None = Field(None, ge=1, description="Epochs to start from, instead of the recommended ones.")
     device: str | None = Field(None, description="Device instead of the workflow's.")
+    refit: RefitOn = Field(
+        "train",
+        description="What the winner is trained on before its test: `train`, with the epoch chosen on validation; or "
+        "`train+val`, for as many epochs as were best in the search.",
+    )
     seed: int = Field(0, ge=0, description="Seed of the search.")
     allow: tuple[str, ...] = Field((), description="Audit findings that don't stop the training.")
 
@@ -108,19 +115,21 @@ def storage(store: Store) -> RDBStorage:
         return _in_own_schema(url)
     store.home.mkdir(parents=True, exist_ok=True)
     path = store.home / "tuning.db"
-    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": SQLITE_PATIENCE_SECONDS}})
+    arguments = {"connect_args": {"timeout": SQLITE_PATIENCE_SECONDS}}
+    with hold(store.locks_folder / "tuning-tables.lock"):  # two that make the tables at once: the second would fail
+        return RDBStorage(f"sqlite:///{path}", engine_kwargs=arguments)
 
 
 def _in_own_schema(url: str) -> RDBStorage:
     """Keep Optuna's tables apart from ours: both keep the number of their newest migration under the same name."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        # two that make it at once: the second would fail in spite of IF NOT EXISTS
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA})
-        connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
-    engine.dispose()
     arguments = {"options": f"-c search_path={SCHEMA}"}
-    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": arguments})
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        # two that make schema and tables at once: the second would fail in spite of IF NOT EXISTS. The server gives
+        # the lock back with the connection
+        connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": SCHEMA})
+        connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+        connection.commit()
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": arguments})
 
 
 def new_tuning(store: Store, request: TuneRequest, version: int, base: Workflow, facts: dict[str, Any]) -> Tuning:

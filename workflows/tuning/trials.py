@@ -26,6 +26,8 @@ from workflows.tuning.study import Tuning
 
 LAST_STAGE = "training"
 METRIC = "val/top1"
+BEST_EPOCH = "best_epoch"
+"""A trial's attribute: the epoch at which validation was best."""
 LOOK_SECONDS = 0.5
 TIMED_PASSES, WARM_UP = 9, 3
 
@@ -64,17 +66,19 @@ def run_trial(tuning: Tuning, trial: Trial, space: tuple[Dimension, ...], progre
     run = create_run(store, asked, "trial")
     trial.set_user_attr("run_id", run.run_id)
     try:
-        _train(RunContext(store, run.run_id, _Watch(store, trial, run.run_id, progress)))
+        outcome = _train(RunContext(store, run.run_id, _Watch(store, trial, run.run_id, progress)))
     except _Hopeless as hopeless:
         raise optuna.TrialPruned(hopeless.message) from hopeless
     else:
+        trial.set_user_attr(BEST_EPOCH, outcome["best_step"])
         trial.set_user_attr("milliseconds", inference_milliseconds(workflow, tuning))
         return _best(store, run.run_id)
     finally:
         _tidy(store, run.run_id)
 
 
-def _train(context: RunContext) -> None:
+def _train(context: RunContext) -> dict[str, Any]:
+    """Walk the run as far as its training, and return what that answered."""
     store, run_id = context.store, context.run_id
     with store.runs.alive(run_id), recorded_end(store, run_id):
         for stage in STAGES:
@@ -82,6 +86,7 @@ def _train(context: RunContext) -> None:
             if stage.key == LAST_STAGE:
                 break
         store.runs.update(run_id, state="finished")
+    return context.need(LAST_STAGE)
 
 
 class _Hopeless(RunCancelled):

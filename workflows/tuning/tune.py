@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from workflows.data.catalog import get_version
 from workflows.data.version import DatasetVersion
@@ -27,7 +27,7 @@ from workflows.store.store import Store
 from workflows.training.weights import local_sizes
 from workflows.tuning.space import Dimension, search_space, start_of, workflow_at
 from workflows.tuning.study import FINISHED, RESULT_FILE, TuneRequest, Tuning, new_tuning, trials_table
-from workflows.tuning.trials import run_trial
+from workflows.tuning.trials import BEST_EPOCH, run_trial
 
 REFIT_FILE = "refit.json"
 HOST = "host"
@@ -45,10 +45,11 @@ def begin_tuning(store: Store, request: TuneRequest) -> Tuning:
         UsageError: neither trials nor a budget was given, or a wish is out of range.
     """
     version = get_version(store, request.dataset, request.version)
-    if not (version.labelled()["split"] == "val").any():
-        raise DatasetError(
-            f"{version} has no validation images to tune on.", "Divide it anew: fieldguide dataset resplit NAME"
-        )
+    splits, again = set(version.labelled()["split"]), "Divide it anew: fieldguide dataset resplit NAME"
+    if "val" not in splits:
+        raise DatasetError(f"{version} has no validation images to tune on.", again)
+    if request.refit == "train+val" and "test" not in splits:
+        raise DatasetError(f"{version} has no test images: with the validation images taught, none would judge.", again)
     base = _base(store, request, version)
     return new_tuning(store, request, version.number, base, _facts(store, request, version, base))
 
@@ -67,6 +68,7 @@ def _base(store: Store, request: TuneRequest, version: DatasetVersion) -> Workfl
             device=request.device or "auto",
         )
         base = advised.for_dataset(version.name, version.number)
+    base = base.with_settings("split", train_on="train")  # the trials are compared on validation
     return base.with_settings("model", weights=request.weights) if request.weights else base
 
 
@@ -203,7 +205,7 @@ def _refit(tuning: Tuning, progress: Progress, run_training: RunTraining) -> dic
     if not complete:
         raise RunError(f"Tuning {tuning.study_id} has no completed trial.", "Give it a larger budget.")
     best = study.best_trial
-    run_id = _refit_run(tuning, best.params)
+    run_id = _refit_run(tuning, best)
     run_training(tuning.store, run_id, progress)
     result = tuning.store.runs.get(run_id).result or {}
     start = next((trial for trial in complete if trial.user_attrs.get("start")), None)
@@ -217,13 +219,38 @@ def _refit(tuning: Tuning, progress: Progress, run_training: RunTraining) -> dic
         "seconds": float(table["seconds"].sum()),
         "best": {"trial": best.number, "val_top1": best.value, "params": best.params},
         "start": start and {"trial": start.number, "val_top1": start.value, "params": start.params},
+        "refit": _told_refit(tuning, best, result),
         "metrics": result.get("metrics"),
     }
     write_json(tuning.folder / RESULT_FILE, document)
     return document
 
 
-def _refit_run(tuning: Tuning, point: dict[str, Any]) -> str:
+def _told_refit(tuning: Tuning, best: FrozenTrial, result: dict[str, Any]) -> dict[str, Any]:
+    """Say on how many images, and for how many epochs, the winner was trained, and how these were chosen."""
+    training = result.get("training") or {}
+    if tuning.request.refit == "train+val":
+        chosen = f"fixed beforehand: validation was best after so many epochs in trial {best.number + 1}"
+    else:
+        chosen = f"the weights of epoch {training.get('best_step')} were kept, the best on validation"
+    images = (result.get("splits") or {}).get("train")
+    return {"on": tuning.request.refit, "images": images, "epochs": training.get("epochs"), "chosen": chosen}
+
+
+def _winner(tuning: Tuning, best: FrozenTrial) -> Workflow:
+    """Return the workflow that the winner is trained with.
+
+    With the validation images taught, nothing may choose the epoch: the search has chosen it, and the schedule of the
+    learning rate comes to its end there.
+    """
+    workflow = workflow_at(tuning.base, best.params)
+    if tuning.request.refit == "train":
+        return workflow
+    epochs = int(best.user_attrs[BEST_EPOCH])
+    return workflow.with_settings("split", train_on="train+val").with_settings("training", epochs=epochs)
+
+
+def _refit_run(tuning: Tuning, best: FrozenTrial) -> str:
     """Return the run of the winner, recorded once."""
     path = tuning.folder / REFIT_FILE
     if path.exists():
@@ -231,7 +258,7 @@ def _refit_run(tuning: Tuning, point: dict[str, Any]) -> str:
     request = TrainRequest(
         dataset=tuning.request.dataset,
         version=tuning.version,
-        workflow=workflow_at(tuning.base, point).model_dump(mode="json"),
+        workflow=_winner(tuning, best).model_dump(mode="json"),
         weights=tuning.request.weights,
         device=tuning.request.device,
         allow=tuning.request.allow,
