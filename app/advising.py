@@ -66,11 +66,15 @@ def known_hardware(store: Store) -> Hardware:
     """Return what the studio's runner found on this machine, else look (which loads PyTorch)."""
     from workflows.recommend.hardware import detect_hardware
 
+    return noted_hardware(store) or detect_hardware()
+
+
+def noted_hardware(store: Store) -> Hardware | None:
+    """Return what the studio's runner found on this machine, None if it is still looking."""
     try:
-        found = read_json(hardware_path(store))
-        known = hardware_from(found)
+        known = hardware_from(read_json(hardware_path(store)))
     except (StorageError, TypeError, KeyError):
-        return detect_hardware()
+        return None
     return known if known.devices else dataclasses.replace(known, memory_bytes=cpu_memory())
 
 

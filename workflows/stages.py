@@ -80,6 +80,7 @@ def _settled_by_splitting(context: RunContext) -> tuple[str, ...]:
 def settle_workflow(context: RunContext) -> dict[str, Any]:
     """Recommend a graph, or take the one that was given, and apply what was asked for by name."""
     from workflows.recommend.advice import recommend_for, with_estimate
+    from workflows.recommend.estimate import begun
     from workflows.training.devices import choose_device
 
     request, version = context.request, context.version
@@ -98,9 +99,13 @@ def settle_workflow(context: RunContext) -> dict[str, Any]:
             weights=request.weights or "auto",
             device=request.device or "auto",
             minutes=request.minutes,
+            progress=context.progress,
         )
         named = advised.for_dataset(version.name, version.number)
         workflow = named.model_copy(update={"estimate": advised.estimate})
+    if workflow.estimate:
+        spent = sum(context.need(key)["seconds"] for key in ("dataset", "audit"))
+        workflow = workflow.model_copy(update={"estimate": begun(workflow.estimate, spent)})
     write_atomic(context.workflow_path, dumps(workflow).encode())
     device = choose_device(workflow.training.device)
     document = workflow.model_dump(mode="json")

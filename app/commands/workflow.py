@@ -31,6 +31,7 @@ def recommend(
     """Recommend a workflow for a data set: every choice with its reason, and what it will cost."""
     out = Output(as_json)
     check_size(size)
+    from app.bars import Bars
     from workflows.data.catalog import get_version
     from workflows.graph.workflow import dumps
     from workflows.recommend.advice import recommend_for
@@ -38,17 +39,19 @@ def recommend(
     from workflows.store.store import Store
 
     store = Store()
-    workflow = recommend_for(
-        store,
-        get_version(store, name),
-        goal.value,
-        image_size=size,
-        epochs=epochs,
-        minutes=minutes,
-        weights=weights,
-        device=device,
-        seed=seed,
-    )
+    with Bars(out) as bars:
+        workflow = recommend_for(
+            store,
+            get_version(store, name),
+            goal.value,
+            image_size=size,
+            epochs=epochs,
+            minutes=minutes,
+            weights=weights,
+            device=device,
+            seed=seed,
+            progress=bars,
+        )
     if output is not None:
         write_atomic(output, dumps(workflow).encode())
         out.note(f"Written to {output}. Run it with: fieldguide train {name} --workflow {output}")

@@ -146,7 +146,7 @@ def test_large_sets_take_longer() -> None:
 
 def test_the_basis_is_told() -> None:
     basis = estimate(FACTS, workflow(epochs=7), make_cpu()).basis
-    assert "no run on this processor yet" in basis and "all 7 epochs" in basis
+    assert "none was measured here yet" in basis and "all 7 epochs" in basis
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import pytest
 import torch
 
@@ -18,7 +20,7 @@ def test_the_processor() -> None:
     assert 1 <= hardware.cores == cpu_cores()
     assert 2**20 < hardware.memory_bytes < 2**50
     assert cpu_memory() > 2**20
-    assert hardware.torch_version == torch.__version__
+    assert hardware.torch_version == metadata.version("torch")
 
 
 def test_auto_takes_a_gpu_if_there_is_one() -> None:

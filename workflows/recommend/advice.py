@@ -38,14 +38,14 @@ def recommend_for(
 ) -> Workflow:
     """Recommend a workflow for a stored version on this machine; see `rules.recommend` for the arguments.
 
-    `progress` is told what takes long, as stage `recommend`.
+    `progress` is told what takes long, as stage `workflow`.
 
     Raises:
         DatasetError: the version has no training images or a single class.
         DeviceError: `device` is not there.
         UsageError, WorkflowError: a wish is out of range.
     """
-    progress("recommend", 0, 1, "looking at this machine")
+    progress("workflow", 0, 1, "looking at this machine")
     hardware = detect_hardware(device)
     return recommend(
         dataset_facts(version, pixel_reader(store)),
@@ -81,7 +81,7 @@ def device_speed(store: Store, hardware: Hardware, progress: Progress = silent) 
     """Return the training speed of a device: known, or else measured for a second, which is kept."""
     if known := known_speed(store, hardware):
         return known
-    progress("recommend", 0, 1, "measuring how fast this machine learns; on a busy machine this can take a minute")
+    progress("workflow", 0, 1, "measuring how fast this machine learns; on a busy machine this can take a minute")
     speed = probed_speed(training_rate(hardware), hardware)
     keep_probe(store, hardware, speed)
     return speed

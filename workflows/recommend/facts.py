@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from workflows.data.audit.run import kept_audit
 from workflows.errors import DatasetError
 from workflows.recommend.orientation import Orientation, judge_orientation
 
@@ -66,6 +67,8 @@ class Facts:
     colour: bool
     orientation: Orientation
     given_split: bool = False
+    audited: bool = True
+    """Whether a training finds the audit done; else it begins with that."""
 
     @property
     def classes(self) -> int:
@@ -132,6 +135,7 @@ def dataset_facts(version: DatasetVersion, read_pixels: PixelReader | None = Non
         colour=_has_colour(table, read_pixels),
         orientation=judge_orientation(version.name, version.classes),
         given_split=version.given_split,
+        audited=kept_audit(version) is not None,
     )
 
 

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,7 +58,7 @@ def detect_hardware(device: str = "auto") -> Hardware:
     from workflows.training.devices import choose_device, gpu_numbers
 
     numbers = gpu_numbers(choose_device(device))
-    return _gpus(numbers) if numbers else _cpu()
+    return _gpus(numbers) if numbers else cpu_hardware()
 
 
 def cpu_cores() -> int:
@@ -82,13 +83,12 @@ def _read_words(path: str) -> list[str]:
         return []
 
 
-def _cpu() -> Hardware:
-    import torch
-
+def cpu_hardware() -> Hardware:
+    """Describe the processor; PyTorch is not loaded for that."""
     described = _cpu_description()
     bf16 = bool(BF16_FLAGS & set(described.get("flags", described.get("Features", "")).split()))
     name = described.get("model name") or platform.processor() or "CPU"
-    return Hardware("cpu", name, (), cpu_memory(), cpu_cores(), bf16, torch.__version__)
+    return Hardware("cpu", name, (), cpu_memory(), cpu_cores(), bf16, metadata.version("torch"))
 
 
 def _cpu_description() -> dict[str, str]:
@@ -113,7 +113,7 @@ def _gpus(numbers: tuple[int, ...]) -> Hardware:
         memory_bytes=min(found.total_memory for found in properties),
         cores=cpu_cores(),
         bf16=min(found.major for found in properties) >= 8,
-        torch_version=torch.__version__,
+        torch_version=metadata.version("torch"),
     )
 
 
