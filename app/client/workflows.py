@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,23 +10,28 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from app.advising import hardware_from, release
+from app.advising import GOALS, hardware_from, noted_hardware, release
 from app.client.jobs import Job, Jobs
 from app.client.previews import Previews
+from workflows.data.audit.run import kept_audit
 from workflows.data.catalog import get_version
 from workflows.data.version import DatasetVersion
 from workflows.errors import RunError, StorageError, UsageError, WorkflowError
 from workflows.graph.drawing import node_facts
 from workflows.graph.workflow import Workflow, dumps, list_templates, load_template, loads
+from workflows.recommend.advice import known_speed
 from workflows.recommend.estimate import (
     EVALUATION_SPEEDUP,
     MODEL_COSTS,
     Speed,
+    default_speed,
     estimate,
     training_speed,
 )
 from workflows.recommend.facts import Facts, dataset_facts
-from workflows.recommend.hardware import Hardware
+from workflows.recommend.hardware import Hardware, cpu_hardware
+from workflows.recommend.probes import forget_probes
+from workflows.recommend.rules import recommend
 from workflows.store.files import read_json, storage_errors, write_atomic
 from workflows.store.names import slug
 from workflows.store.run_list import count_runs
@@ -71,13 +76,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Advice:
-    """What is recommended for a version of a data set on this machine, by goal."""
+    """What is recommended for a version of a data set on this machine, by goal.
+
+    Attributes:
+        rough: made from known numbers, before this machine was measured and the photos were looked at.
+    """
 
     dataset: str
     version: int
     hardware: Hardware
     speed: Speed
     workflows: dict[str, Workflow]
+    rough: bool = False
 
 
 class Workflows:
@@ -86,6 +96,7 @@ class Workflows:
     def __init__(self, store: Store) -> None:
         self._store, self._jobs = store, Jobs(store)
         self._facts: dict[tuple[str, str], Facts] = {}
+        self._rough: dict[tuple[str, str], Advice] = {}
         self.previews = Previews(store)
 
     # ------------------------------------------------------------- recommended
@@ -106,6 +117,22 @@ class Workflows:
         except (StorageError, ValidationError, KeyError, TypeError):
             return None
 
+    def rough_advice(self, dataset: str) -> Advice:
+        """Return at once what can be recommended from what is known already, until `advice` knows better.
+
+        Raises:
+            DatasetError: there is no such data set; it has no training images or a single class.
+        """
+        version = get_version(self._store, dataset)
+        key = (version.name, version.fingerprint)
+        if key not in self._rough:
+            hardware = noted_hardware(self._store) or cpu_hardware()
+            speed, facts = known_speed(self._store, hardware) or default_speed(hardware), self._facts_of(version)
+            workflows: dict[str, Workflow] = {goal: recommend(facts, goal, hardware, speed=speed) for goal in GOALS}
+            _make_room(self._rough)
+            self._rough[key] = Advice(dataset, version.number, hardware, speed, workflows, rough=True)
+        return self._rough[key]
+
     def _better_known(self, found: dict[str, Any]) -> bool:
         """Whether runs have finished since, by which the speed can be told better than by a second of measuring."""
         measured = Speed(*found["speed"]).certainty == "runs"
@@ -122,8 +149,11 @@ class Workflows:
         return running[0] if running else self._jobs.start("advise", dataset, {"path": str(self._advice_path(version))})
 
     def forget(self, dataset: str) -> None:
-        """Have the recommendation found out anew at the next `ask`."""
-        self._advice_path(get_version(self._store, dataset)).unlink(missing_ok=True)
+        """Have this machine measured, and the recommendation found out, anew at the next `ask`."""
+        version = get_version(self._store, dataset)
+        self._advice_path(version).unlink(missing_ok=True)
+        self._rough.pop((version.name, version.fingerprint), None)
+        forget_probes(self._store)
 
     def _advice_path(self, version: DatasetVersion) -> Path:
         return self._store.cache_folder / "advice" / version.name / f"{version.number}-{version.fingerprint[:16]}.json"
@@ -132,7 +162,7 @@ class Workflows:
 
     def cost(self, advice: Advice, workflow: Workflow) -> Cost:
         """Return what a workflow costs on the data set and the device of `advice`. Raises DatasetError."""
-        facts, model = self._facts_of(advice), workflow.model
+        facts, model = self._facts_of(get_version(self._store, advice.dataset, advice.version)), workflow.model
         found = estimate(facts, workflow, advice.hardware, advice.speed)
         speed = training_speed(model.size, model.image_size, advice.hardware.kind, advice.speed) * EVALUATION_SPEEDUP
         head = FEATURES + 1
@@ -147,13 +177,13 @@ class Workflows:
             basis=found.basis,
         )
 
-    def _facts_of(self, advice: Advice) -> Facts:
-        version = get_version(self._store, advice.dataset, advice.version)
+    def _facts_of(self, version: DatasetVersion) -> Facts:
         key = (version.name, version.fingerprint)
         if key not in self._facts:
-            while len(self._facts) >= KEPT_FACTS:
-                del self._facts[next(iter(self._facts))]
+            _make_room(self._facts)
             self._facts[key] = dataset_facts(version)
+        elif not self._facts[key].audited and kept_audit(version) is not None:  # since it was asked last
+            self._facts[key] = replace(self._facts[key], audited=True)
         return self._facts[key]
 
     # ------------------------------------------------------------------- saved
@@ -277,6 +307,11 @@ class Workflows:
         table = get_version(self._store, dataset).labelled()
         chosen = table[table["split"] == "train"]
         return list(zip(chosen["sha256"].astype(str), chosen["label"].astype(str), strict=True))
+
+
+def _make_room(kept: dict[tuple[str, str], Any]) -> None:
+    while len(kept) >= KEPT_FACTS:
+        kept.pop(next(iter(kept)), None)
 
 
 def _name_in(path: Path) -> str:

@@ -26,28 +26,40 @@ TOLD = ("size", "image_size", "epochs")
 """The choices whose reasons stand on the cards; the rest is one click away."""
 
 
-def wait_for_advice(dataset: str) -> Advice | None:
-    """Return what is recommended; meanwhile show how far finding it out is, or why it can't be."""
-    advice = client().workflows.advice(dataset)
-    if advice is not None:
-        return advice
+def advice_for(dataset: str) -> Advice:
+    """Return what is recommended; a rough idea of it until this machine has been measured.
+
+    Raises:
+        DatasetError: nothing can be trained on that data set.
+    """
+    return client().workflows.advice(dataset) or client().workflows.rough_advice(dataset)
+
+
+def _measuring(dataset: str, advice: Advice) -> None:
+    """See to it that the rough idea gets better, and show how far that is, or why it can't be."""
     ended = [job for job in client().jobs.of(dataset, "advise") if not job.running and job.error is not None]
     if ended and ended[0].error is not None:
         show_error(ended[0].error)
         if st.button("Try again", key="advice-again", icon=":material/refresh:"):
             client().jobs.forget(ended[0])
             st.rerun()
-        return None
+        return
     job = client().workflows.ask(dataset)
-    st.fragment(_progress, run_every=POLL_SECONDS)(job)
-    return None
+    st.fragment(_progress, run_every=POLL_SECONDS)(job, _basis(advice))
 
 
-def _progress(job: Job) -> None:
+def _progress(job: Job, basis: str) -> None:
     if not job.running:
         st.rerun()
-    share = min(1.0, job.done / job.total) if job.total else 0.0
-    st.progress(share, text=f"Finding out what to recommend: {plain(job.text or 'starting')} …")
+    doing = job.text if job.stage == "advise" and job.text else "measuring how fast this machine learns"
+    st.caption(
+        f":material/hourglass: These times are rough: {plain(basis)}. Better ones come by themselves; now {plain(doing)} … "
+        "You can start a training meanwhile."
+    )
+
+
+def _basis(advice: Advice) -> str:
+    return client().workflows.cost(advice, advice.workflows["balanced"]).basis.partition(";")[0]
 
 
 def recommended(dataset: str, advice: Advice) -> None:
@@ -56,9 +68,13 @@ def recommended(dataset: str, advice: Advice) -> None:
     for column, goal in zip(st.columns(len(GOALS)), GOALS, strict=True):
         with column, guarded():
             _card(advice, goal, chosen=name == "goal" and value == goal)
+    if advice.rough:
+        _measuring(dataset, advice)
+        return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        basis = client().workflows.cost(advice, advice.workflows["balanced"]).basis.partition(";")[0]
-        st.caption(f"On {plain(advice.hardware.name)}, {advice.hardware.cores} cores; times are {plain(basis)}.")
+        st.caption(
+            f"On {plain(advice.hardware.name)}, {advice.hardware.cores} cores; times are {plain(_basis(advice))}."
+        )
         if st.button("Measure again", key="advice-refresh", icon=":material/refresh:", type="tertiary"):
             client().workflows.forget(dataset)
             st.rerun()
@@ -85,7 +101,7 @@ def _costs(advice: Advice, workflow: Workflow) -> None:
     rows = [
         ("Model", f"{model.family.removesuffix('-cls')}{model.size} at {model.image_size} px"),
         ("Training", f"{count(training.epochs)} epochs, batch {count(training.batch)}"),
-        ("Time", f"{minutes(cost.seconds_low)} to {minutes(cost.seconds_high)}"),
+        ("Time", f"{'about ' if advice.rough else ''}{minutes(cost.seconds_low)} to {minutes(cost.seconds_high)}"),
         ("Memory", size_of(cost.memory_bytes)),
         ("Model file", size_of(cost.model_bytes)),
         ("Predicts", f"about {rough(cost.predicted_per_second)} images/s"),

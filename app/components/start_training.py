@@ -20,7 +20,7 @@ START = "train-start"
 PRIORITIES = {"low": -10, "normal": 0, "high": 10}
 
 
-def start_training(draft: Draft, dataset: str, advice: Advice | None) -> None:
+def start_training(draft: Draft, dataset: str, advice: Advice) -> None:
     """Draw the choices and the button that starts the training."""
     st.subheader("Train", anchor=False)
     with st.container(border=True), guarded():
@@ -83,9 +83,7 @@ def _with_epochs(workflow: Workflow, epochs: int) -> Workflow:
     return workflow if workflow.training.epochs == epochs else workflow.with_settings("training", epochs=epochs)
 
 
-def _expected(workflow: Workflow, advice: Advice | None) -> None:
-    if advice is None:
-        return
+def _expected(workflow: Workflow, advice: Advice) -> None:
     cost = client().workflows.cost(advice, workflow)
     words = (
         f"About {minutes(cost.seconds)} ({minutes(cost.seconds_low)} to {minutes(cost.seconds_high)}), "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -27,12 +27,14 @@ class Draft:
         base: as it came.
         workflow: as it is now.
         turn: another number for each workflow that came, so that no form remembers the one before.
+        rough: it was recommended before this machine was measured and the photos were looked at.
     """
 
     source: tuple[str, str, str]
     base: Workflow
     workflow: Workflow
     turn: int
+    rough: bool = False
 
     @property
     def changed(self) -> set[str]:
@@ -57,24 +59,29 @@ def come_from(name: str, value: str) -> None:
     st.session_state.pop(KEY, None)
 
 
-def current_draft(dataset: str, advice: Advice | None) -> Draft | None:
-    """Return the draft that the address asks for; None while the recommendation is not known yet.
+def current_draft(dataset: str, advice: Advice, *, settled: bool = False) -> Draft:
+    """Return the draft that the address asks for.
+
+    Args:
+        settled: keep what was recommended roughly, though better is known: it is just being ordered.
 
     Raises:
         FieldguideError: there is no such run or saved workflow, or it is wrong.
     """
-    source, draft = asked_source(dataset), st.session_state.get(KEY)
-    if isinstance(draft, Draft) and draft.source == source:
+    source, kept = asked_source(dataset), st.session_state.get(KEY)
+    draft = kept if isinstance(kept, Draft) and kept.source == source else None
+    if draft is not None and (settled or advice.rough or not draft.rough or draft.changed):
         return draft
     workflow = _from(source, advice)
-    if workflow is None:
-        return None
     number = workflow.dataset.version if workflow.dataset.name == dataset else None
     workflow = workflow.for_dataset(dataset, number if source[1] == "goal" else None)
-    return _keep(Draft(source, workflow, workflow, int(st.session_state.get("workflow-turn", 0)) + 1))
+    if draft is not None and workflow.nodes == draft.workflow.nodes:  # as it was: its forms need not forget anything
+        return _keep(replace(draft, base=workflow, workflow=workflow, rough=False))
+    turn = int(st.session_state.get("workflow-turn", 0)) + 1
+    return _keep(Draft(source, workflow, workflow, turn, advice.rough and source[1] in ("goal", "upload")))
 
 
-def _from(source: tuple[str, str, str], advice: Advice | None) -> Workflow | None:
+def _from(source: tuple[str, str, str], advice: Advice) -> Workflow:
     _, name, value = source
     if name == "run":
         return client().workflows.of_run(value)
@@ -85,13 +92,13 @@ def _from(source: tuple[str, str, str], advice: Advice | None) -> Workflow | Non
         if uploaded is not None and uploaded[0] == value:
             return uploaded[1]
         st.query_params.pop("upload")  # of another session
-        return advice.workflows[DEFAULT_GOAL] if advice else None
-    return advice.workflows[value] if advice else None
+        return advice.workflows[DEFAULT_GOAL]
+    return advice.workflows[value]
 
 
 def keep_changed(draft: Draft, workflow: Workflow) -> Draft:
     """Return the draft with another state of its workflow."""
-    return draft if workflow is draft.workflow else _keep(Draft(draft.source, draft.base, workflow, draft.turn))
+    return draft if workflow is draft.workflow else _keep(replace(draft, workflow=workflow))
 
 
 def reset() -> None:

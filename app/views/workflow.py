@@ -7,7 +7,7 @@ import streamlit as st
 from app.components.augmentation import augmentation_preview
 from app.components.graph import graph
 from app.components.page import guarded, header, pick_dataset
-from app.components.recommended import recommended, wait_for_advice
+from app.components.recommended import advice_for, recommended
 from app.components.start_training import START, start_training
 from app.components.workflow_draft import Draft, current_draft
 from app.components.workflow_files import workflow_bar
@@ -21,12 +21,9 @@ def main() -> None:
     if dataset is None:
         return
     with guarded():
-        advice = wait_for_advice(dataset)
-        if advice is not None:
-            recommended(dataset, advice)
-        draft = current_draft(dataset, advice)
-        if draft is None:
-            return
+        advice = advice_for(dataset)
+        recommended(dataset, advice)
+        draft = current_draft(dataset, advice, settled=bool(st.session_state.get(START)))
         workflow_bar(draft)
         draft = _nodes(draft, dataset)
         start_training(draft, dataset, advice)
