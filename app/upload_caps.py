@@ -22,6 +22,9 @@ PATH = "/_stcore/upload_file/"
 TOTAL_VARIABLE = "FIELDGUIDE_MAX_UPLOADS_MB"
 TOTAL_MB = 1_500
 MEGABYTE = 1024**2
+DROPPED_VARIABLE = "FIELDGUIDE_MAX_DROPPED_GB"
+DROPPED_GB = 24
+"""For what goes to disk instead, see :mod:`app.client.uploads`: all batches together."""
 
 
 class UploadCaps:
@@ -57,9 +60,20 @@ class UploadCaps:
 
 def megabytes(variable: str, default: int) -> int:
     """Return what an environment variable allows, in MB. Raises UsageError if it is no whole number above 0."""
+    return _whole_number(variable, default, "MB")
+
+
+def dropped_bytes() -> int:
+    """Return how much all that was dropped may take on disk. Raises UsageError if the setting is no number above 0."""
+    return _whole_number(DROPPED_VARIABLE, DROPPED_GB, "GB") * 1024**3
+
+
+def _whole_number(variable: str, default: int, unit: str) -> int:
     given = os.environ.get(variable, str(default)).strip()
     if not (given.isascii() and given.isdigit() and int(given)):
-        raise UsageError(f"{variable} must be a whole number of MB above 0, not {given!r}.", f"The default: {default}")
+        raise UsageError(
+            f"{variable} must be a whole number of {unit} above 0, not {given!r}.", f"The default: {default}"
+        )
     return int(given)
 
 

@@ -11,11 +11,12 @@ import os
 import socket
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import workflows  # noqa: F401 - first: it sets the switches that Streamlit reads when it is imported
-from app.upload_caps import TOTAL_MB, TOTAL_VARIABLE, UploadCaps, megabytes
+from app.upload_caps import TOTAL_MB, TOTAL_VARIABLE, UploadCaps, dropped_bytes, megabytes
 from flows.leash import Mark, follow
 from workflows import environment
 
@@ -67,6 +68,7 @@ def settings(home: Path, host: str, port: int, hosts: tuple[str, ...], cookie_se
     Raises:
         UsageError: a bound for uploads is no number.
     """
+    dropped_bytes()  # read again where it is needed
     on_loopback = host in ("127.0.0.1", "::1", "localhost")
     options = {
         "server.address": host,
@@ -150,10 +152,12 @@ def main() -> None:
     from streamlit.starlette import App
     from streamlit.web.bootstrap import load_config_options
 
+    from app.client import client
     from app.gate import Gate
     from app.sessions import Sessions
     from app.upload_door import upload_routes
 
+    Thread(target=client().uploads.sweep, name="sweep uploads", daemon=True).start()
     options = json.loads(os.environ.pop(OPTIONS_VARIABLE))
     load_config_options(options)
     home = environment.home()

@@ -11,27 +11,30 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 from PIL import Image
 
+from app.client.arrivals import is_archive, is_photo
 from app.client.inference import Inference, Photo, Prediction
-from workflows.data.folders import IMAGE_SUFFIXES
+from app.client.uploads import Batch, Uploads
 from workflows.data.images import read_rgb
 from workflows.data.importing import add_dataset
 from workflows.data.reports import ImportReport
 from workflows.data.sources import open_source
-from workflows.errors import FieldguideError, ImageError, SourceError
+from workflows.errors import FieldguideError, ImageError, SourceError, StorageError
+from workflows.serving.limits import Limits
 from workflows.store.files import storage_errors
 from workflows.store.names import printable
 from workflows.store.store import Store
 
 KEPT_SECONDS = 24 * 3600.0
-THUMBNAIL_SIDE = 96
+THUMBNAIL_SIDE, PREVIEW_SIDE = 96, 640
 TOP = 5
 DECODERS = 4
-ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz")
+MAX_PHOTO_BYTES = Limits().file_bytes
+"""A larger photo is not sent to the server: it would refuse it."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,13 @@ class DroppedPhoto:
 
 @dataclass(frozen=True)
 class Drop:
-    """Everything dropped at once.
+    """Everything dropped at once; the files go when its batch goes.
 
     Attributes:
-        folder: holds the files; removed by `Drops.discard`, or after a day.
         photos: in the order of their names.
         ignored: (name, reason) of what is no photo.
     """
 
-    folder: Path
     photos: tuple[DroppedPhoto, ...]
     ignored: tuple[tuple[str, str], ...]
 
@@ -63,6 +64,7 @@ class Predicting:
     """A prediction of many photos, under way in a thread; only ever grows."""
 
     run_id: str
+    batch: Batch
     drop: Drop
     results: list[Prediction] = field(default_factory=list)
     error: FieldguideError | None = None
@@ -86,65 +88,74 @@ class Drops:
     """Takes photos in, has them predicted, and hands the doubtful ones to annotation."""
 
     def __init__(self, store: Store, inference: Inference) -> None:
-        self._store, self._inference = store, inference
+        self._store, self._inference, self._uploads = store, inference, Uploads(store)
         self._folder = store.cache_folder / "drops"
+        self._taken: WeakKeyDictionary[Batch, Drop | FieldguideError] = WeakKeyDictionary()
 
-    def take(self, files: Sequence[tuple[str, BinaryIO]]) -> Drop:
-        """Keep dropped files on disk; archives are unpacked under the same rules as for imports.
+    def take(self, batch: Batch) -> Drop:
+        """Return the photos of a batch that has arrived; archives are unpacked under the same rules as for imports.
 
-        Args:
-            files: (name, content) of photos and archives.
+        Asked again for the same batch, the answer is the same.
 
         Raises:
-            SourceError: an archive is refused, or there is not one photo.
+            SourceError: there is not one photo, or the archive is refused.
             StorageError: the disk is full or can't be written.
         """
-        self._sweep()
-        folder = self._folder / secrets.token_hex(8)
+        with batch.sorting, self._uploads.working(batch):
+            if batch not in self._taken:
+                try:
+                    self._taken[batch] = self._sorted(batch)
+                except FieldguideError as error:
+                    self._taken[batch] = error
+            taken = self._taken[batch]
+        if isinstance(taken, FieldguideError):
+            raise taken
+        return taken
+
+    def _sorted(self, batch: Batch) -> Drop:
+        """Tell photos, archives and the rest apart."""
         photos: list[DroppedPhoto] = []
         ignored: list[tuple[str, str]] = []
-        try:
-            with storage_errors(folder):
-                folder.mkdir(parents=True)
-                for name, content in files:
-                    kept = self._keep(folder, name, content)
-                    if _is_archive(name):
-                        self._unpack(folder, kept, photos, ignored)
-                    else:
-                        photos.append(kept)
-            if not photos:
-                raise SourceError("There is no photo in what was dropped.", "Drop photos, or a zip of photos.")
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return Drop(folder, tuple(sorted(photos, key=lambda photo: photo.name)), tuple(ignored))
+        refused: list[FieldguideError] = []
+        for name in sorted(batch.files):
+            path = batch.folder / "files" / name
+            if is_photo(name):
+                photos.append(DroppedPhoto(printable(name), path, path.stat().st_size))
+            elif not is_archive(name):
+                ignored.append((printable(name), "no photo by its name"))
+            else:
+                try:
+                    self._unpack(batch, name, photos, ignored)
+                except (SourceError, StorageError) as error:
+                    refused.append(error)
+                    ignored.append((printable(name), error.message))
+        if not photos:
+            raise (
+                refused[0]
+                if refused
+                else SourceError(
+                    "There is no photo in what was dropped.", "Drop photos, a folder of photos, or a zip of photos."
+                )
+            )
+        return Drop(tuple(sorted(photos, key=lambda photo: photo.name)), tuple(ignored))
 
-    def _keep(self, folder: Path, name: str, content: BinaryIO) -> DroppedPhoto:
-        path = folder / f"{secrets.token_hex(8)}{_suffix(name)}"
-        content.seek(0)
-        with path.open("wb") as file:
-            shutil.copyfileobj(content, file)
-        return DroppedPhoto(printable(name), path, path.stat().st_size)
-
-    def _unpack(
-        self, folder: Path, archive: DroppedPhoto, photos: list[DroppedPhoto], ignored: list[tuple[str, str]]
-    ) -> None:
+    def _unpack(self, batch: Batch, name: str, photos: list[DroppedPhoto], ignored: list[tuple[str, str]]) -> None:
+        archive, folder = batch.folder / "files" / name, batch.folder / "unpacked" / secrets.token_hex(8)
         try:
-            with open_source(archive.path, workspace=folder / "unpacking", unlabelled=True) as found:
+            with storage_errors(folder), open_source(archive, workspace=folder / "all", unlabelled=True) as found:
+                kept = []
                 for entry in found.entries:
-                    path = folder / f"{secrets.token_hex(8)}{_suffix(entry.relative)}"
+                    path = folder / f"{secrets.token_hex(8)}{PurePosixPath(entry.relative.lower()).suffix}"
                     entry.path.rename(path)
-                    photos.append(DroppedPhoto(printable(entry.relative), path, path.stat().st_size))
-                ignored += [(f"{archive.name}: {name}", reason) for name, reason in found.ignored]
-        except SourceError as error:  # it names the file by the name that we gave it
-            words = error.message.replace(str(archive.path), archive.name).replace(archive.path.name, archive.name)
-            raise SourceError(words, error.hint) from error
-        finally:
-            archive.path.unlink(missing_ok=True)
-
-    def discard(self, drop: Drop) -> None:
-        """Remove the files of a drop."""
-        shutil.rmtree(drop.folder, ignore_errors=True)
+                    kept.append(DroppedPhoto(printable(entry.relative), path, path.stat().st_size))
+                self._uploads.replace(batch, name, len(kept), sum(photo.size for photo in kept))
+        except FieldguideError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            # it names the file by where we keep it
+            error.message = error.message.replace(str(archive), printable(name))
+            raise
+        photos += kept
+        ignored += [(f"{printable(name)}: {printable(inner)}", reason) for inner, reason in found.ignored]
 
     def _sweep(self) -> None:
         oldest = time.time() - KEPT_SECONDS
@@ -152,19 +163,19 @@ class Drops:
             if folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def predict(self, run_id: str, drop: Drop) -> Predicting:
-        """Begin to predict all photos of a drop, in a thread of its own."""
-        job = Predicting(run_id, drop)
+    def predict(self, run_id: str, batch: Batch) -> Predicting:
+        """Begin to predict all photos of a batch, in a thread of its own. Raises as `take` does."""
+        job = Predicting(run_id, batch, self.take(batch))
         threading.Thread(target=self._work, args=(job,), name="predict", daemon=True).start()
         return job
 
     def _work(self, job: Predicting) -> None:
         try:
-            for part in _parts(job.drop.photos):
-                if job.stopped:
-                    break
-                photos = [Photo(photo.name, photo.size, photo.path.read_bytes) for photo in part]
-                job.results += self._inference.predict(job.run_id, photos, TOP)
+            with self._uploads.working(job.batch):
+                for part in _parts(job.drop.photos):
+                    if job.stopped:
+                        break
+                    job.results += self._answers(job.run_id, part)
         except FieldguideError as error:
             job.error = error
         except OSError as error:
@@ -172,10 +183,32 @@ class Drops:
         finally:
             job.finished = True
 
+    def _answers(self, run_id: str, photos: Sequence[DroppedPhoto]) -> list[Prediction]:
+        fitting = [photo for photo in photos if photo.size <= MAX_PHOTO_BYTES]
+        sent = [Photo(photo.name, photo.size, photo.path.read_bytes) for photo in fitting]
+        answers = iter(self._inference.predict(run_id, sent, TOP) if sent else ())
+        too_large = f"The file is larger than {MAX_PHOTO_BYTES // 1024**2} MB."
+        return [next(answers) if photo in fitting else Prediction(file=photo.name, error=too_large) for photo in photos]
+
     def thumbnails(self, photos: Iterable[DroppedPhoto]) -> list[bytes | None]:
         """Return a small JPEG of each photo, made once; None for what can't be read."""
         with ThreadPoolExecutor(DECODERS) as pool:
             return list(pool.map(_thumbnail, photos))
+
+    def preview(self, photo: DroppedPhoto) -> bytes | None:
+        """Return a JPEG of a photo for a part of a page, made once; None if it can't be read."""
+        return _thumbnail(photo, PREVIEW_SIDE)
+
+    def content(self, photo: DroppedPhoto) -> bytes:
+        """Return a photo's bytes. Raises SourceError if it is larger than may be sent, or is no longer there."""
+        if photo.size > MAX_PHOTO_BYTES:
+            raise SourceError(
+                f"{photo.name} is larger than {MAX_PHOTO_BYTES // 1024**2} MB.", "Drop a smaller copy of it."
+            )
+        try:
+            return photo.path.read_bytes()
+        except OSError as error:
+            raise SourceError(f"{photo.name} can't be read any more: {error.strerror}.", "Drop it again.") from error
 
     def send_to_annotation(self, dataset: str, photos: Sequence[DroppedPhoto]) -> ImportReport:
         """Add photos to a data set without a label; it is made if there is none of this name.
@@ -185,6 +218,7 @@ class Drops:
             SourceError: too many can't be read.
             StorageError: the disk is full or can't be written.
         """
+        self._sweep()
         folder = self._folder / f"to-annotate-{secrets.token_hex(8)}"
         try:
             with storage_errors(folder):
@@ -208,16 +242,6 @@ def _row(number: int, result: Prediction) -> dict[str, object]:
     return row | {"error": result.error or ""}
 
 
-def _is_archive(name: str) -> bool:
-    return name.lower().rpartition(".")[2] in ARCHIVES
-
-
-def _suffix(name: str) -> str:
-    """Return the ending of a name if it is one that photos and archives have; what a stranger typed goes no further."""
-    suffix = PurePosixPath(name.lower()).suffix
-    return suffix if suffix in IMAGE_SUFFIXES or suffix[1:] in ARCHIVES else ""
-
-
 def _file_names(photos: Sequence[DroppedPhoto]) -> list[str]:
     """Return a distinct, harmless file name for each photo, as near as possible to its own."""
     taken: set[str] = set()
@@ -234,13 +258,13 @@ def _file_names(photos: Sequence[DroppedPhoto]) -> list[str]:
     return names
 
 
-def _thumbnail(photo: DroppedPhoto) -> bytes | None:
-    path = photo.path.with_suffix(".thumbnail")
+def _thumbnail(photo: DroppedPhoto, side: int = THUMBNAIL_SIDE) -> bytes | None:
+    path = photo.path.with_name(f"{photo.path.name}.{side}")
     try:
         if path.exists():
             return path.read_bytes()
         picture = Image.fromarray(read_rgb(photo.path))
-        picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        picture.thumbnail((side, side))
         content = io.BytesIO()
         picture.save(content, format="JPEG", quality=85)
         path.write_bytes(content.getvalue())

@@ -198,8 +198,8 @@ class Inference:
         except httpx.TransportError as error:
             raise ServerDown(
                 "The inference server does not answer.",
-                "The studio restarts it by itself: try again in a few seconds. If that does not help, "
-                "end `fieldguide up` with Ctrl-C and start it again.",
+                "The studio starts it again by itself: try again in a few seconds. If that does not help, "
+                "end the studio and start it again.",
             ) from error
 
     def _connection(self) -> httpx.Client:
@@ -207,7 +207,7 @@ class Inference:
         studio = read_studio(self._store.home)
         if studio is None or not studio.inference_url:
             raise ServerDown(
-                "The inference server is not running.", "Start the studio with `fieldguide up`; it brings the server."
+                "The inference server is not running.", "It comes with the studio: end the studio and start it again."
             )
         place = studio.inference_url, studio.inference_token
         with self._making:

@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from app.client import client
+from app.client.drops import MAX_PHOTO_BYTES
 from app.client.evaluation import FINALS
 from app.components.gallery import Tile, Tone, gallery, pager
 from app.components.page import count, percent, plain
+from app.components.uploads import drop_zone
 
 PER_PAGE = 12
-MAX_MEGABYTES = 50
 ALL_CLASSES = "All classes"
 SPLITS = {"test": "Test", "val": "Validation", "train": "Training", "all": "All images"}
 
@@ -37,12 +38,34 @@ class Chosen:
 
 
 def choose_upload() -> Chosen | None:
-    """Let a file be dropped."""
-    file = st.file_uploader("Drop a photo here", max_upload_size=MAX_MEGABYTES, key="explain-file")
-    if file is None:
+    """Let photos be dropped, and one of them be chosen.
+
+    Raises:
+        SourceError: there is no photo in what was dropped, or it is too large.
+        StorageError: the disk is full or can't be written.
+    """
+    batch = drop_zone(
+        key="explain",
+        title="Drop a photo here",
+        hint=f"It stays on this machine and in no data set. A photo may have {MAX_PHOTO_BYTES // 1024**2} MB.",
+    )
+    if batch is None:
         return None
-    st.image(file, width="stretch", caption="The whole photo")
-    return Chosen(file.getvalue(), file.name)
+    with st.spinner("Looking through what was dropped …"):
+        photos = client().drops.take(batch).photos
+    photo = photos[0]
+    if len(photos) > 1:
+        number = st.selectbox(
+            f"Which of the {count(len(photos))} photos",
+            range(len(photos)),
+            format_func=lambda number: photos[number].name,
+            key=f"explain-photo-{batch.folder.name}",
+        )
+        photo = photos[number]
+    preview = client().drops.preview(photo)
+    if preview is not None:
+        st.image(preview, width="stretch", caption="The whole photo")
+    return Chosen(client().drops.content(photo), photo.name)
 
 
 def choose_stored(run_id: str) -> Chosen | None:

@@ -11,12 +11,13 @@ from app.client import client
 from app.client.drops import Predicting
 from app.client.evaluation import csv_of
 from app.components.gallery import pager
-from app.components.page import count, guarded, percent, plain
+from app.components.page import count, go, guarded, percent, plain
 
 PER_PAGE = 25
 ROW_HEIGHT = 68
 DEFAULT_THRESHOLD = 0.6
 NEW = "A new data set …"
+SENT = "predict-sent"
 FILTERS = ("All", "Doubtful", "Sure", "Unreadable")
 
 
@@ -131,7 +132,7 @@ def _annotation(job: Predicting, doubtful: pd.DataFrame) -> None:
         "The doubtful photos go into a data set without a label. Labelled by a person and trained on, "
         "they teach the model the most."
     )
-    own = client().inference.model(job.run_id).dataset
+    own = client().runs.get(job.run_id).dataset
     names = [each.name for each in client().store.datasets.list()]
     options = [*sorted(names, key=lambda name: name != own), NEW]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -148,5 +149,11 @@ def _annotation(job: Predicting, doubtful: pd.DataFrame) -> None:
         with guarded(), st.spinner("Adding the photos …"):
             photos = [job.drop.photos[number] for number in doubtful["number"]]
             report = client().drops.send_to_annotation(name, photos)
-            said = "is as it was: it has these photos" if not report.changed else "waits for labels"
-            st.success(f"{plain(report.version.name)} v{report.version.number} {said}.", icon=":material/check:")
+            said = "is as it was: it has these photos" if not report.changed else "has them, without labels"
+            sent = f"{plain(report.version.name)} v{report.version.number} {said}."
+            st.session_state[SENT] = (job.batch.ticket, report.version.name, sent)
+    ticket, name, words = st.session_state.get(SENT, ("", "", ""))
+    if ticket == job.batch.ticket:
+        st.success(words, icon=":material/check:")
+        if st.button(f"Label them in {plain(name)}", key="predict-label", icon=":material/label:"):
+            go("annotate", dataset=name)

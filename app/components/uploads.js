@@ -120,6 +120,7 @@ export default function (component) {
   };
   part("title").textContent = data.title;
   part("hint").textContent = data.hint;
+  part("limits").textContent = data.limits;
   zone.current = { data, setStateValue }; // what a drop that is under way must use after the page ran again
 
   const begin = async (gather) => {

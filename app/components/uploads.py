@@ -17,6 +17,7 @@ _HTML = """
 <div class="zone" role="group">
   <div class="title"></div>
   <div class="hint"></div>
+  <div class="limits"></div>
   <div class="bar"><div class="fill"></div></div>
   <div class="note" role="status"></div>
   <div class="buttons">
@@ -53,6 +54,7 @@ def drop_zone(*, key: str, title: str, hint: str) -> Batch | None:
     data = {
         "title": title,
         "hint": hint,
+        "limits": f"At most {count(MAX_FILES)} files and {MAX_TOTAL_BYTES // 1024**3} GB at once.",
         "path": f"/{PATH}",
         "ticket": batch.ticket,
         "maxFile": MAX_FILE_BYTES,
@@ -93,8 +95,11 @@ def forget_drop(key: str) -> None:
 
 
 def hand_over(key: str) -> None:
-    """Begin anew, and leave what was dropped to whoever works with it."""
-    st.session_state.pop(f"{key}-ticket", None)
+    """Begin anew, and leave what was dropped to whoever works with it; it is kept until they discard it."""
+    ticket = st.session_state.pop(f"{key}-ticket", None)
+    batch = client().uploads.find(ticket) if ticket else None
+    if batch is not None:
+        client().uploads.keep(batch)
 
 
 def _batch(key: str) -> Batch:

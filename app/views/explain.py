@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.components.answering import askable, asking
 from app.components.heatmap_answer import explanation
 from app.components.heatmap_subject import choose_stored, choose_upload
 from app.components.page import empty_state, guarded, header, pick_run
@@ -14,6 +15,9 @@ SOURCES = {"stored": "From the data set", "upload": "Upload"}
 def main() -> None:
     """Draw the page."""
     header("Explain", "Where the network looked in a photo, and what spoke for which class.")
+    asked = st.query_params.get("run")
+    if asked is not None and not askable(asked, "explain"):
+        return
     run = pick_run("explain", states=("finished",))
     if run is None:
         return
@@ -35,7 +39,7 @@ def main() -> None:
         if chosen is None:
             empty_state("Choose a photo on the left to see what the network makes of it.")
             return
-        with guarded():
+        with asking(run, "explain"):
             explanation(run, chosen)
 
 

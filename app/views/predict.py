@@ -5,72 +5,95 @@ from __future__ import annotations
 import streamlit as st
 
 from app.client import client
-from app.client.drops import ARCHIVES, Predicting
-from app.components.page import count, guarded, header, pick_run, plain, show_error
+from app.client.drops import MAX_PHOTO_BYTES, Predicting
+from app.client.inference import ServerDown
+from app.client.uploads import Batch
+from app.components.answering import asking, pick_answerer, server_down
+from app.components.page import count, guarded, header, plain
 from app.components.predicted import predictions_panel
+from app.components.uploads import drop_zone
 
-JOB, ROUND = "predict-job", "predict-round"
+JOB = "predict-job"
 POLL_SECONDS = 0.5
+SHOWN_LEFT_OUT = 5
 
 
 def main() -> None:
     """Draw the page."""
     header("Predict", "What is on photos that the model has never seen, and which of them a person should look at.")
-    run = pick_run("predict", states=("finished",))
-    if run is None:
+    chosen = pick_answerer("predict")
+    if chosen is None:
         return
     with guarded():
-        _take(run)
-        job: Predicting | None = st.session_state.get(JOB)
+        batch = drop_zone(
+            key="predict",
+            title="Drop photos, a folder of photos, or a zip here",
+            hint=f"They stay on this machine and in no data set. A photo may have {MAX_PHOTO_BYTES // 1024**2} MB.",
+        )
+        job = _job(chosen.run_id, batch)
         if job is None:
             return
-        if job.run_id != run:  # another model was chosen for the same photos
-            job.stop()
-            job = st.session_state[JOB] = client().drops.predict(run, job.drop)
-        st.fragment(_progress, run_every=None if job.finished else POLL_SECONDS)(job, job.finished)
-        if job.finished and job.results:
+        _left_out(job)
+        if not job.finished:
+            st.fragment(_progress, run_every=POLL_SECONDS)(job)
+            return
+        _outcome(job)
+        if job.results:
             predictions_panel(job)
 
 
-def _take(run: str) -> None:
-    """Let photos be dropped; they are moved from the web process's memory to the disk at once."""
-    place = st.session_state.setdefault(ROUND, 0)
-    files = st.file_uploader(
-        f"Drop photos here, or a {' or '.join(ARCHIVES[:2])} of photos",
-        accept_multiple_files=True,
-        key=f"predict-files-{place}",
-    )
-    if not files:
-        return
-    st.session_state[ROUND] = place + 1
-    old: Predicting | None = st.session_state.pop(JOB, None)
-    with st.spinner("Taking the photos in …"):
-        drop = client().drops.take([(file.name, file) for file in files])
-    if old is not None:
-        old.stop()
-        client().drops.discard(old.drop)
-    st.session_state[JOB] = client().drops.predict(run, drop)
-    st.rerun()
+def _job(run_id: str, batch: Batch | None) -> Predicting | None:
+    """Return the prediction of what was dropped by this model, begun if it is another one than before.
+
+    Raises:
+        SourceError: there is no photo in it.
+        StorageError: an archive can't be unpacked for want of room.
+    """
+    job: Predicting | None = st.session_state.get(JOB)
+    if job is not None and (job.batch is not batch or job.run_id != run_id):
+        job.stop()
+        job = st.session_state.pop(JOB) and None
+    if job is None and batch is not None:
+        with st.spinner("Looking through what was dropped …"):
+            job = st.session_state[JOB] = client().drops.predict(run_id, batch)
+    return job
 
 
-def _progress(job: Predicting, was_finished: bool) -> None:
-    """Show how far the predictions are; looks again by itself until they are done."""
-    if job.finished and not was_finished:
+def _progress(job: Predicting) -> None:
+    """Show how far the predictions are; the whole page runs again once they are done."""
+    if job.finished:
         st.rerun()
     done, total = len(job.results), len(job.drop.photos)
-    if not job.finished:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(done / total, f"{count(done)} of {count(total)} photos")
-            st.button("Stop", key="predict-stop", on_click=job.stop, icon=":material/stop:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(done / total, f"{count(done)} of {count(total)} photos")
+        st.button("Stop", key="predict-stop", on_click=job.stop, icon=":material/stop:")
+
+
+def _outcome(job: Predicting) -> None:
+    """Say why not all photos were answered, if so, and let it be tried again."""
+
+    def again() -> None:
+        st.session_state[JOB] = client().drops.predict(job.run_id, job.batch)
+
+    done, total = len(job.results), len(job.drop.photos)
+    if isinstance(job.error, ServerDown):
+        server_down(job.error, "predict", again)
+        return
     if job.error is not None:
-        show_error(job.error)
-        if st.button("Try again", key="predict-again", icon=":material/refresh:"):
-            st.session_state[JOB] = client().drops.predict(job.run_id, job.drop)
-            st.rerun()
-    elif job.finished and done < total:
+        with asking(job.run_id, "predict"):
+            raise job.error
+    elif done < total:
         st.info(f"Stopped after {count(done)} of {count(total)} photos.", icon=":material/stop:")
-    for name, reason in job.drop.ignored[:5]:
+    if done < total:
+        st.button("Predict all again", key="predict-again", on_click=again, icon=":material/refresh:")
+
+
+def _left_out(job: Predicting) -> None:
+    ignored = job.drop.ignored
+    for name, reason in ignored[:SHOWN_LEFT_OUT]:
         st.caption(f":material/info: Left out: {plain(name)} ({plain(reason)})")
+    if len(ignored) > SHOWN_LEFT_OUT:
+        st.caption(f"and {count(len(ignored) - SHOWN_LEFT_OUT)} more files that are no photos")
 
 
 main()

@@ -14,22 +14,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from PIL import Image
 from playwright.sync_api import Page, expect
 from pytorch_grad_cam.utils.image import show_cam_on_image
 from streamlit.testing.v1 import AppTest
 
 import app.client as clients
-from app.client.drops import Drop, DroppedPhoto, Drops, Predicting
+from app.client import drops as drops_module
+from app.client import uploads as uploads_module
+from app.client.drops import Drop, DroppedPhoto, Predicting
 from app.client.evaluation import csv_of
 from app.client.inference import Inference, Photo, ServerDown
+from app.client.uploads import Batch
 from app.components.heatmaps import coloured
 from app.components.predicted import group
+from flows.leash import Mark
+from flows.studio_file import Part, StudioFile
 from tests.app.browser import settle
 from tests.app.conftest import Trained
 from tests.app.studio import StartedStudio, eventually, gone, start_studio
 from workflows.data.catalog import get_version
 from workflows.errors import ImageError, RunError, SourceError, UsageError
+from workflows.registry.models import register
 from workflows.serving.answers import FilePrediction
 from workflows.store.store import Store
 
@@ -109,7 +116,7 @@ def test_errors_of_the_server_are_ours(store: Store, trained: Trained) -> None:
 def test_a_server_that_is_not_there_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ServerDown) as raised:
         Inference(Store(tmp_path / "home")).models()
-    assert "fieldguide up" in raised.value.hint
+    assert "start it again" in raised.value.hint
 
 
 # ------------------------------------------------------------ Explain
@@ -170,23 +177,91 @@ def test_maps_have_the_colours_of_the_reports() -> None:
     assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 6
 
 
-def test_pages_say_that_the_server_is_not_there(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = shutil.copytree(trained.home, tmp_path / "home")
+@pytest.fixture
+def alone(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store with the run, and no studio over it."""
+    home = Path(shutil.copytree(trained.home, tmp_path / "home"))
     monkeypatch.setenv("FIELDGUIDE_HOME", str(home))
+    for kept in (clients._only.cache_clear, st.cache_data.clear):
+        kept()
+    yield Store(home)
     clients._only.cache_clear()
+
+
+def labels(test: AppTest) -> list[str]:
+    return [button.label for button in test.button]
+
+
+def write_studio(store: Store, state: str) -> None:
+    """Be a studio whose inference server is in this state and can't be reached."""
+    parts = {"inference": Part("inference", state, log="inference.log")}
+    nowhere = "http://127.0.0.1:9"
+    StudioFile(str(Mark.mine()), "", "", "", nowhere, "", "", parts).write(store.home)
+
+
+def test_pages_say_that_the_server_is_not_there_and_what_to_do(alone: Store, trained: Trained) -> None:
     test = opened("explain", run=trained.run_id)
-    clients._only.cache_clear()
     assert not test.exception
-    assert "fieldguide up" in words(test)
+    assert "inference server is not running" in words(test)
+    assert "fieldguide" not in words(test).lower()
+    assert labels(test)[-2:] == ["Try again", "What runs, and what needs attention"]
+
+
+@pytest.mark.parametrize(("state", "said"), [("starting", "is starting"), ("restarting", "being started again")])
+def test_pages_wait_for_a_server_that_is_on_its_way(alone: Store, trained: Trained, state: str, said: str) -> None:
+    write_studio(alone, state)
+    test = opened("explain", run=trained.run_id)
+    assert not test.exception
+    assert not test.error
+    assert said in test.info[0].value
+
+
+def test_a_run_without_a_model_leads_on(alone: Store, trained: Trained) -> None:
+    record = alone.runs.create("waiting", {})
+    for view in ("explain", "predict"):
+        test = opened(view, run=record.run_id)
+        assert not test.exception
+        assert not test.error
+        assert "is not finished" in words(test)
+        assert labels(test) == ["Watch it", "Ask another one"]
+        other = test.button[1].click().run()
+        assert not other.exception
+        assert trained.run_id in str(other.selectbox[0].value)
+
+
+def test_a_link_to_a_run_that_is_gone_is_said(alone: Store, trained: Trained) -> None:
+    for view in ("explain", "predict"):
+        test = opened(view, run="no-such_run")
+        assert not test.exception
+        assert "no-such_run" in words(test).replace("\\", "")
+        assert trained.run_id in str(test.selectbox[0].value)
+
+
+def test_explain_says_what_to_do_about_a_run_whose_model_is_gone(store: Store, trained: Trained) -> None:
+    st.cache_data.clear()
+    model = store.run_folder(trained.run_id) / "model"
+    hidden = model.rename(model.with_name("hidden"))
+    try:
+        test = opened("explain", run=trained.run_id)
+    finally:
+        hidden.rename(model)
+    assert not test.exception
+    assert "fieldguide" not in words(test)
+    assert labels(test)[-2:] == ["Open the run", "Set up a training"]
 
 
 # ------------------------------------------------------------ Predict
 
 
-def dropped(drops: Drops, *files: tuple[str, bytes]) -> Drop:
-    return drops.take([(name, io.BytesIO(content)) for name, content in files])
+def arrived(*files: tuple[str, bytes]) -> Batch:
+    """Upload files as a browser does."""
+    uploads = clients.client().uploads
+    batch = uploads.open()
+    for name, content in files:
+        coming = uploads.begin(batch, name, len(content))
+        coming.write_bytes(content)
+        uploads.finish(batch, name, coming)
+    return batch
 
 
 def zipped(**files: bytes) -> bytes:
@@ -197,38 +272,98 @@ def zipped(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def test_models_are_offered_before_runs_and_their_champions_answer(alone: Store, trained: Trained) -> None:
+    register(alone, "digits", trained.run_id, author="ada", reason="a start")
+    test = opened("predict")
+    assert not test.exception
+    assert test.selectbox[0].options == ["digits  (champion: v1)", f"Run {trained.run_id}"]
+    assert test.query_params["model"] == "digits"
+    chosen = test.selectbox[0].select_index(1).run()
+    assert chosen.query_params["run"] == trained.run_id
+    assert "model" not in chosen.query_params
+    assert opened("predict", model="digits:1").selectbox[0].value == "model=digits:1"
+    assert opened("predict", run=trained.run_id).selectbox[0].value == f"run={trained.run_id}"
+    for unknown in ("roses", "digits:7", "<b>", "a:b"):
+        test = opened("predict", model=unknown)
+        assert not test.exception
+        assert "renamed or removed" in words(test)
+        assert test.selectbox[0].value == "model=digits"
+
+
+def test_an_empty_studio_leads_to_a_first_model(home: Path) -> None:
+    clients._only.cache_clear()
+    for view in ("predict", "explain"):
+        test = opened(view)
+        assert not test.exception
+        assert labels(test) == ["Bring in photos"]
+    clients._only.cache_clear()
+
+
 def test_photos_and_archives_are_taken_in(store: Store, photos: list[Path]) -> None:
     drops = clients.client().drops
     content = photos[0].read_bytes()
     archive = zipped(**{"a/one.png": content, "a/b/two.png": photos[1].read_bytes(), "readme.txt": b"hello"})
-    drop = dropped(drops, ("../../x.png", content), ("all.zip", archive))
-    assert sorted(photo.path.read_bytes() for photo in drop.photos) == sorted(
-        [content, content, photos[1].read_bytes()]
-    )
-    assert all(photo.path.parent == drop.folder for photo in drop.photos)
-    assert [name for name, _ in drop.ignored] == ["all.zip: readme.txt"]
-    drops.discard(drop)
-    assert not drop.folder.exists()
+    batch = arrived(("day/x.png", content), ("notes.txt", b"x"), ("all.zip", archive))
+    drop = drops.take(batch)
+    assert [photo.name for photo in drop.photos] == ["b/two.png", "day/x.png", "one.png"]
+    assert [photo.path.read_bytes() for photo in drop.photos] == [photos[1].read_bytes(), content, content]
+    assert all(photo.path.is_relative_to(batch.folder) for photo in drop.photos)
+    assert sorted(name for name, _ in drop.ignored) == ["all.zip: readme.txt", "notes.txt"]
+    assert drops.take(batch) is drop
+    assert batch.bytes == 1 + sum(photo.size for photo in drop.photos)
+    clients.client().uploads.discard(batch)
+    assert not batch.folder.exists()
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"no zip", zipped(**{"../../evil.png": b"x"}), zipped(**{"notes.txt": b"nothing"})]
 )
 def test_an_archive_that_is_refused_leaves_nothing(store: Store, content: bytes) -> None:
-    drops = clients.client().drops
-    before = set((store.cache_folder / "drops").glob("*"))
-    with pytest.raises(SourceError) as raised:
-        dropped(drops, ("holiday.zip", content))
-    assert "holiday.zip" in raised.value.message or "photo" in raised.value.message
-    assert set((store.cache_folder / "drops").glob("*")) == before
+    drops, batch = clients.client().drops, arrived(("holiday.zip", content))
+    for _ in range(2):
+        with pytest.raises(SourceError) as raised:
+            drops.take(batch)
+        assert "holiday.zip" in raised.value.message or "photo" in raised.value.message
+        assert str(batch.folder) not in raised.value.message
+        assert raised.value.hint
+    assert not list((batch.folder / "unpacked").glob("*"))
+
+
+def test_an_archive_that_would_unpack_beyond_the_bound_is_refused(
+    store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", photos[0].read_bytes())
+        archive.writestr("b.png", os.urandom(1_000) * 20)
+    batch = arrived(("all.zip", buffer.getvalue()))
+    monkeypatch.setattr(uploads_module, "dropped_bytes", lambda: batch.bytes + 10_000)
+    with pytest.raises(SourceError, match="together"):
+        clients.client().drops.take(batch)
+    assert not list((batch.folder / "unpacked").glob("*"))
+
+
+def test_a_photo_that_is_too_large_is_told_of_and_not_sent(
+    store: Store, trained: Trained, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drops_module, "MAX_PHOTO_BYTES", 9_999)
+    batch = arrived(("a.png", photos[0].read_bytes()), ("b.png", bytes(10_000)), ("c.png", photos[1].read_bytes()))
+    job = clients.client().drops.predict(trained.run_id, batch)
+    eventually(lambda: job.finished)
+    assert [bool(result.error) for result in job.results] == [False, True, False]
+    assert "larger than" in str(job.results[1].error)
+    with pytest.raises(SourceError, match="larger than"):
+        clients.client().drops.content(job.drop.photos[1])
 
 
 def test_predictions_come_in_the_background_and_doubtful_photos_become_unlabelled_images(
     store: Store, trained: Trained, photos: list[Path]
 ) -> None:
     drops = clients.client().drops
-    drop = dropped(drops, *[(path.name, path.read_bytes()) for path in photos[:9]], ("bad.jpg", b"bad"))
-    job = drops.predict(trained.run_id, drop)
+    job = drops.predict(
+        trained.run_id, arrived(*[(path.name, path.read_bytes()) for path in photos[:9]], ("bad.jpg", b"bad"))
+    )
+    drop = job.drop
     eventually(lambda: job.finished)
     table = job.table()
     assert table["file"].tolist() == [photo.name for photo in drop.photos]
@@ -246,7 +381,8 @@ def test_predictions_come_in_the_background_and_doubtful_photos_become_unlabelle
 
 def test_a_prediction_can_be_stopped(store: Store, trained: Trained, photos: list[Path]) -> None:
     drops = clients.client().drops
-    job = Predicting(trained.run_id, dropped(drops, *[(path.name, path.read_bytes()) for path in photos[:40]]))
+    batch = arrived(*[(path.name, path.read_bytes()) for path in photos[:40]])
+    job = Predicting(trained.run_id, batch, drops.take(batch))
     job.stop()
     drops._work(job)
     assert job.finished
@@ -254,7 +390,7 @@ def test_a_prediction_can_be_stopped(store: Store, trained: Trained, photos: lis
 
 
 def test_the_csv_is_no_spreadsheet_program(tmp_path: Path) -> None:
-    job = Predicting("run", Drop(tmp_path, (DroppedPhoto("=cmd()", tmp_path, 1),), ()))
+    job = Predicting("run", Batch("", tmp_path), Drop((DroppedPhoto("=cmd()", tmp_path, 1),), ()))
     job.results.append(FilePrediction(file="=cmd()", label="@rose", confidence=0.5, top=[]))
     row = next(csv.DictReader(io.StringIO(csv_of(job.table()).decode())))
     assert row["file"] == "'=cmd()"
@@ -293,7 +429,7 @@ def test_somebody_explains_an_image_and_predicts_photos(
     archive = tmp_path / "photos.zip"
     archive.write_bytes(zipped(**{path.name: path.read_bytes() for path in photos[:5]}))
     page.goto(f"{up.url}/predict?run={trained.run_id}")
-    page.locator("input[type=file]").set_input_files([archive, photos[-1]])
+    page.locator("input.pick-files").set_input_files([archive, photos[-1]])
     expect(page.get_by_text("All (6)")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_text("Download as CSV").click()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +20,13 @@ import app.client as clients
 from app.client import uploads as uploads_module
 from app.client.datasets import Datasets
 from app.client.jobs import Jobs
-from app.client.uploads import Batch, UploadRefused, Uploads
+from app.client.uploads import KEPT_SECONDS, OWNER_FILE, Batch, UploadRefused, Uploads
 from app.components.dataset_jobs import source_words
+from app.upload_caps import DROPPED_VARIABLE, dropped_bytes
 from app.upload_door import PATH, upload_routes
+from flows.leash import Mark
 from tests.app.trees import ended, write_trees
-from workflows.errors import SourceError
+from workflows.errors import SourceError, UsageError
 from workflows.store.store import Store
 
 
@@ -76,7 +82,7 @@ def test_names_that_lead_elsewhere_are_refused(door: Starlette, name: str) -> No
     batch = clients.client().uploads.open()
     assert put(door, batch, name, b"x") == 413
     assert batch.bytes == 0
-    assert [path for path in batch.folder.rglob("*") if path.is_file()] == []
+    assert [path.name for path in batch.folder.rglob("*") if path.is_file()] == [OWNER_FILE]
 
 
 def test_uploads_are_capped_per_file_in_total_and_in_number(door: Starlette, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +144,143 @@ def test_what_can_not_be_taken_in_is_said(store: Store, names: list[str]) -> Non
     batch.files |= set(names)
     with pytest.raises(SourceError):
         uploads.arrived(batch)
+
+
+# ------------------------------------------------------- all uploads together
+
+
+def fill(uploads: Uploads, batch: Batch, name: str, content: bytes) -> None:
+    coming = uploads.begin(batch, name, len(content))
+    coming.write_bytes(content)
+    uploads.finish(batch, name, coming)
+
+
+def long_ago(batch: Batch) -> None:
+    batch.used -= 2 * KEPT_SECONDS
+    os.utime(batch.folder, (batch.used, batch.used))
+
+
+def test_all_uploads_together_are_capped(
+    door: Starlette, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    uploads = clients.client().uploads
+    one, other, elsewhere = uploads.open(), uploads.open(), Uploads(Store(tmp_path / "elsewhere")).open()
+    monkeypatch.setattr(uploads_module, "dropped_bytes", lambda: 100)
+    assert put(door, one, "a.jpg", b"x" * 60) == 200
+    assert put(door, other, "b.jpg", b"x" * 41) == 413
+    with pytest.raises(UploadRefused, match="together") as raised:
+        uploads.begin(other, "b.jpg", 41)
+    assert "FIELDGUIDE_MAX_DROPPED_GB" in raised.value.hint
+    assert other.bytes == 0
+    assert put(door, other, "b.jpg", b"x" * 40) == 200
+    assert put(door, elsewhere, "c.jpg", b"x" * 99) == 200  # another studio's
+    uploads.discard(one)
+    assert put(door, other, "c.jpg", b"x" * 60) == 200
+
+
+@pytest.mark.parametrize("given", ["0", "many", "-1", "1.5"])
+def test_a_bound_that_is_no_number_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv(DROPPED_VARIABLE, given)
+    with pytest.raises(UsageError, match="whole number of GB"):
+        dropped_bytes()
+
+
+def test_what_another_living_process_holds_counts_and_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = Uploads(store)
+    theirs = left_by(store, Mark.of(os.getppid()), 70)
+    os.utime(theirs, (0, 0))
+    batch = uploads.open()
+    assert theirs.exists()
+    monkeypatch.setattr(uploads_module, "dropped_bytes", lambda: 100)
+    with pytest.raises(UploadRefused, match="together"):
+        uploads.begin(batch, "a.jpg", 31)
+
+
+def left_by(store: Store, owner: Mark | None, size: int = 1) -> Path:
+    """Leave a batch of another process on the disk."""
+    folder = store.cache_folder / "uploads" / f"left{size}"
+    (folder / "files").mkdir(parents=True)
+    (folder / "files" / "a.jpg").write_bytes(b"x" * size)
+    (folder / OWNER_FILE).write_text(str(owner))
+    return folder
+
+
+def test_what_a_process_left_that_is_no_more_is_swept(store: Store) -> None:
+    ended_process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    folder = left_by(store, Mark.of(ended_process.pid))
+    uploads = Uploads(store)
+    uploads.sweep()
+    assert folder.exists()
+    ended_process.communicate()
+    uploads.sweep()
+    assert not folder.exists()
+
+
+def test_a_batch_that_nobody_came_back_for_is_swept_and_no_other(store: Store) -> None:
+    uploads = Uploads(store)
+    idle, asked, arriving, worked_with = (uploads.open() for _ in range(4))
+    for batch in (idle, asked, worked_with):
+        fill(uploads, batch, "a.jpg", b"x")
+    coming = uploads.begin(arriving, "a.jpg", 1)
+    with uploads.working(worked_with):
+        for batch in (idle, asked, arriving, worked_with):
+            long_ago(batch)
+        assert uploads.find(asked.ticket) is asked
+        fresh = uploads.open()
+        assert [batch.folder.exists() for batch in (idle, asked, arriving, worked_with, fresh)] == [False] + [True] * 4
+    assert uploads.find(idle.ticket) is None
+    coming.write_bytes(b"x")
+    uploads.finish(arriving, "a.jpg", coming)
+    with pytest.raises(UploadRefused, match="let go"):
+        uploads.begin(idle, "b.jpg", 1)
+
+
+def test_a_file_that_was_coming_when_its_batch_went_leaves_nothing(store: Store) -> None:
+    uploads = Uploads(store)
+    batch = uploads.open()
+    coming = uploads.begin(batch, "a/b.jpg", 1)
+    coming.write_bytes(b"x")
+    uploads.discard(batch)
+    with pytest.raises(UploadRefused, match="let go"):
+        uploads.finish(batch, "a/b.jpg", coming)
+    uploads.give_up(batch, coming, 1)
+    assert not batch.folder.exists()
+
+
+def test_an_upload_is_not_swept_while_it_is_imported(store: Store, folder: Path) -> None:
+    uploads, jobs = Uploads(store), Jobs(store)
+    batch = uploads.open()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        fill(uploads, batch, path.relative_to(folder.parent).as_posix(), path.read_bytes())
+    source = str(uploads.arrived(batch).source)
+    uploads.keep(batch)  # as `hand_over` does
+    job = jobs.start("import", "trees", {"source": source, "ratios": [60, 20, 20]}, then=lambda: uploads.discard(batch))
+    while job.running:
+        long_ago(batch)
+        Uploads(store).sweep()
+        time.sleep(0.05)
+    assert job.error is None
+    assert (job.result or {})["accepted"] == 30
+    ended(job)
+    assert not batch.folder.exists()
+
+
+def test_tabs_that_upload_at_once_do_not_disturb_each_other(door: Starlette, store: Store) -> None:
+    def one_tab(number: int) -> Batch:
+        batch = clients.client().uploads.open()
+        for place in range(12):
+            assert put(door, batch, f"class/{place}.jpg", f"{number} {place}".encode() * 5000) == 200
+            if number % 2 == 0:
+                clients.client().uploads.discard(clients.client().uploads.open())
+        return batch
+
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(one_tab, range(4)))
+    for number, batch in enumerate(batches):
+        assert (len(batch.files), batch.coming) == (12, 0)
+        for place in range(12):
+            content = (batch.folder / "files" / "class" / f"{place}.jpg").read_bytes()
+            assert content == f"{number} {place}".encode() * 5000
 
 
 # ------------------------------------------------------------------------ jobs

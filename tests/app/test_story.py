@@ -147,7 +147,7 @@ def relabel_first(page: Page, studio: StartedStudio, dataset: str, into: str) ->
 def predict(page: Page, url: str, run: str, photo: Path) -> None:
     """Have a photo predicted that the page has never seen."""
     page.goto(f"{url}/predict?run={run}")
-    page.locator("input[type=file]").set_input_files(photo)
+    page.locator("input.pick-files").set_input_files(photo)
     expect(page.get_by_text("All (1)")).to_be_visible(timeout=LONG_MS)
 
 
