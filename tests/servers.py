@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -94,16 +94,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self, it: Behaviour, body: bytes) -> None:
         if it.cuts:
             body = body[: it.cuts.pop(0)]
-        try:
+        with suppress(ConnectionError):  # who downloads hangs up in the middle where a test wants to see just that
             for at in range(0, len(body), 16_384):
                 time.sleep(it.trickle)
                 self.wfile.write(body[at : at + 16_384])
                 self.wfile.flush()
-        except OSError:
-            pass  # the client has gone
 
     def log_message(self, *_: object) -> None:
-        pass
+        """Say nothing: what was asked is in `Behaviour.seen`."""
 
 
 @contextmanager

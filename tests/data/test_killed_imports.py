@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import traceback
 from collections.abc import Callable
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
@@ -21,24 +22,17 @@ from workflows.store.store import Store
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
-def start(action: Callable[[], object]) -> int:
-    """Run `action` in a process of its own; return its number."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        action()
-        status = 0
-    except Exception:  # noqa: BLE001 - shown, because the child must not go on with pytest's own work
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+def start(action: Callable[[], object]) -> ForkProcess:
+    """Run `action` in a process of its own, which begins as a copy of this one: what a test patched is patched there."""
+    process = multiprocessing.get_context("fork").Process(target=action)
+    process.start()
+    return process
 
 
-def end(child: int) -> int:
-    """Wait for a process; return its exit status, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def end(child: ForkProcess) -> int | None:
+    """Wait for a process; return its exit status (1 if it raised, which is shown), or minus the signal that ended it."""
+    child.join()
+    return child.exitcode
 
 
 def die(*_arguments: object, **_options: object) -> None:

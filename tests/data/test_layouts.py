@@ -166,11 +166,11 @@ def test_label_studio_json(tmp_path: Path) -> None:
     )
     found = scan(root, export)
     assert found.layout == "label-studio"
-    assert labelled(found) == {"1a2b3c4d-one.jpg": "cat", "two.jpg": "dog", "sub/three.jpg": "cat"}
+    assert labelled(found) == {"1a2b3c4d-one.jpg": "cat", "two.jpg": "dog", "sub/three.jpg": "cat", "five.jpg": None}
+    assert "1 image not labelled there yet: taken without a label." in found.notes
     assert found.entries[0].attributes == {"plate": "7"}
     assert dict(found.rejected) == {
         "four.jpg": "several labels: cat, dog",
-        "five.jpg": "no label in the label file",
         "seven.jpg": "no label in the label file",
     }
     assert found.ignored == [("six.jpg", "not named in the label file")]
@@ -236,11 +236,9 @@ def test_cvat_export(tmp_path: Path) -> None:
     root = folder(tmp_path, "images/one.jpg", "images/sub/two.jpg", "images/three.jpg", "images/four.jpg")
     text(root / "annotations.xml", CVAT)
     found = scan(root)
-    assert (found.layout, labelled(found)) == ("cvat", {"images/one.jpg": "cat", "images/sub/two.jpg": "dog"})
-    assert dict(found.rejected) == {
-        "images/three.jpg": "several labels: cat, dog",
-        "images/four.jpg": "no label in the label file",
-    }
+    given = {"images/one.jpg": "cat", "images/sub/two.jpg": "dog", "images/four.jpg": None}
+    assert (found.layout, labelled(found)) == ("cvat", given)
+    assert dict(found.rejected) == {"images/three.jpg": "several labels: cat, dog"}
     accounted(found, root)
 
 
@@ -257,6 +255,7 @@ def test_cvat_archive_with_subsets(tmp_path: Path) -> None:
             ("one.jpg", "train"),
             ("two.jpg", "train"),
             ("three.jpg", "val"),
+            ("four.jpg", None),
         ]
 
 
@@ -304,13 +303,19 @@ def datumaro(*items: tuple[str, list[int]]) -> dict[str, Any]:
 
 def test_datumaro_with_subsets(tmp_path: Path) -> None:
     root = folder(
-        tmp_path, *(f"images/{side}/{n}.jpg" for side in ("train", "val") for n in (1, 2)), "images/val/3.jpg"
+        tmp_path,
+        *(f"images/{side}/{n}.jpg" for side in ("train", "val") for n in (1, 2)),
+        "images/val/3.jpg",
+        "images/val/4.jpg",
     )
     text(root / "annotations" / "train.json", datumaro(("train/1.jpg", [0]), ("train/2.jpg", [1])))
-    text(root / "annotations" / "val.json", datumaro(("val/1.jpg", [0]), ("val/2.jpg", [1]), ("val/3.jpg", [0, 1])))
+    text(
+        root / "annotations" / "val.json",
+        datumaro(("val/1.jpg", [0]), ("val/2.jpg", [1]), ("val/3.jpg", [0, 1]), ("val/4.jpg", [])),
+    )
     found = scan(root)
     assert found.layout == "datumaro" and found.splits == {"train", "val"}
-    assert labelled(found)["images/val/2.jpg"] == "dog"
+    assert labelled(found)["images/val/2.jpg"] == "dog" and labelled(found)["images/val/4.jpg"] is None
     assert dict(found.rejected) == {"images/val/3.jpg": "several labels: cat, dog"}
     accounted(found, root)
 

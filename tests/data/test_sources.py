@@ -22,7 +22,7 @@ def folder(root: Path, *names: str) -> Path:
     return root
 
 
-def labelled(found: Scan) -> dict[str, str]:
+def labelled(found: Scan) -> dict[str, str | None]:
     return {entry.relative: entry.label for entry in found.entries}
 
 
@@ -75,6 +75,20 @@ def test_only_the_training_folder_has_classes(tmp_path: Path, extra: list[str]) 
     found = scan(folder(tmp_path, "train/a/1.jpg", "train/b/1.jpg", *extra))
     assert found.splits == set() and found.classes == {"a", "b"}
     assert any("without a split" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("sides", [("",), ("train/", "val/")], ids=["class folders", "split folders"])
+def test_a_folder_of_unlabelled_images_is_no_class(tmp_path: Path, sides: tuple[str, ...]) -> None:
+    """CVAT's and Datumaro's exports as class folders put images without a label into `no_label`."""
+    names = [f"{side}{label}/{label}{side[:1]}.png" for side in sides for label in ("a", "b", "no_label")]
+    found = scan(folder(tmp_path, *names))
+    assert found.classes == {"a", "b"}
+    waiting = [entry for entry in found.entries if entry.label is None]
+    assert len(waiting) == len(sides) and all(entry.split is None for entry in waiting)
+    assert all((entry.split is None) == (len(sides) == 1) for entry in found.entries if entry.label)
+    assert any("in 'no_label'" in note and "taken without a label" in note for note in found.notes)
+    with pytest.raises(SourceError, match="only one class, 'a'"):
+        scan(folder(tmp_path / "one", "a/1.png", "no_label/2.png"))
 
 
 def test_vehicles_may_be_trains(tmp_path: Path) -> None:

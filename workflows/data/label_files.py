@@ -53,6 +53,9 @@ class LabelRow:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
+UNANSWERED = "no label in the label file"
+
+
 @dataclass(frozen=True)
 class LabelFile:
     """A label file, read and checked.
@@ -138,7 +141,7 @@ class Rows:
         if row is None or problem:
             self.problems.append(f"{where}: {problem}")
         elif fault or not row.label:
-            self._rejected[row.filename] = fault or "no label in the label file"
+            self._rejected[row.filename] = fault or UNANSWERED
         else:
             earlier = self._rows.setdefault(row.filename, row)
             problem = _conflict(earlier, row)

@@ -12,6 +12,9 @@ from workflows.data.layouts.scan import Scan, SourceEntry, entry_of, named
 from workflows.errors import SourceError
 from workflows.store.names import counted
 
+NO_LABEL = "no_label"
+"""Where CVAT's and Datumaro's exports as class folders put the images that nobody has labelled."""
+
 
 def by_folders(source: Path, listing: Listing) -> Scan:
     """Take folders as classes, or as splits that hold classes.
@@ -72,11 +75,11 @@ def _class_folders(source: Path, listing: Listing, below: str) -> Scan:
     for file in listing.files:
         label, slash, _ = file.relative.removeprefix(below).partition("/")
         if slash and file.relative.startswith(below):
-            entries.append(entry_of(file, label))
+            entries.append(entry_of(file, _label(label)))
         else:
             ignored.append((file.relative, "image outside of the class folders"))
     _refuse_empty_classes(_folders_below(listing, below), entries, source)
-    return Scan(source, "class-folders", entries, ignored)
+    return _noted(Scan(source, "class-folders", entries, ignored))
 
 
 def _split_folders(source: Path, listing: Listing, split_folders: list[str]) -> Scan:
@@ -85,7 +88,8 @@ def _split_folders(source: Path, listing: Listing, split_folders: list[str]) -> 
         top, _, rest = file.relative.partition("/")
         label, slash, _ = rest.partition("/")
         if top in split_folders and slash:
-            entries.append(entry_of(file, label, SPLIT_NAMES[top.lower()]))
+            known = _label(label)
+            entries.append(entry_of(file, known, SPLIT_NAMES[top.lower()] if known else None))
         else:
             where = "class folders" if top in split_folders else "split folders"
             ignored.append((file.relative, f"image outside of the {where}"))
@@ -96,6 +100,19 @@ def _split_folders(source: Path, listing: Listing, split_folders: list[str]) -> 
     if found.splits == {"train"}:  # the other folders hold no labelled images
         found.entries = [replace(entry, split=None) for entry in entries]
         found.notes.append("Only the training folder holds labelled images: they are split like a set without a split.")
+    return _noted(found)
+
+
+def _label(folder: str) -> str | None:
+    return None if folder == NO_LABEL else folder
+
+
+def _noted(found: Scan) -> Scan:
+    number = sum(entry.label is None for entry in found.entries)
+    if number:
+        found.notes.append(
+            f"{counted(number, 'image')} in {NO_LABEL!r}, where exports put what nobody has labelled: taken without a label."
+        )
     return found
 
 
@@ -105,7 +122,7 @@ def _folders_below(listing: Listing, below: str) -> set[str]:
 
 
 def _refuse_empty_classes(folders: Iterable[str], entries: list[SourceEntry], source: Path) -> None:
-    empty = set(folders) - {entry.label for entry in entries if entry.label is not None}
+    empty = set(folders) - {NO_LABEL} - {entry.label for entry in entries if entry.label is not None}
     if empty and entries:
         raise SourceError(
             f"{named(empty)} holds no images (in {source}).",

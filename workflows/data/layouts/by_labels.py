@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflows.data.folders import FoundFile, Listing
-from workflows.data.label_files import LabelFile
-from workflows.data.layouts.scan import Layout, Scan, entry_of
+from workflows.data.label_files import UNANSWERED, LabelFile
+from workflows.data.layouts.scan import Layout, Scan, SourceEntry, entry_of
 from workflows.errors import SourceError
+from workflows.store.names import counted
 
 _UPLOAD_MARK = re.compile(r"^[0-9a-f]{8}-")
 
@@ -62,10 +63,15 @@ def by_labels(source: Path, listing: Listing, table: LabelFile, layout: Layout, 
     reasons = dict(listing.ignored)
     found = Scan(source, layout, [], [], columns=table.columns, notes=list(table.notes))
     seen: dict[str, str | None] = {}
+    waiting: list[SourceEntry] = []
     for name, reason in table.rejected.items():
         place, _ = places.find(name)
-        if place not in seen:
-            seen[place] = None
+        if place in seen:
+            continue
+        seen[place] = None
+        if table.loose and reason == UNANSWERED and place in places.files:
+            waiting.append(entry_of(places.files[place]))  # of a program for labelling: nobody got there yet
+        else:
             found.rejected.append((place, reason))
     for row in table.rows:
         place, unclear = places.find(row.filename)
@@ -78,6 +84,9 @@ def by_labels(source: Path, listing: Listing, table: LabelFile, layout: Layout, 
         else:
             missing = unclear or "named in the label file, but not in the folder"
             found.rejected.append((row.filename, reasons.get(place, missing)))
+    if waiting:
+        found.notes.append(f"{counted(len(waiting), 'image')} not labelled there yet: taken without a label.")
+        found.entries += waiting
     found.ignored = [item for item in listing.ignored if item[0] not in seen]
     found.ignored += [(name, "not named in the label file") for name in places.files if name not in seen]
     return found

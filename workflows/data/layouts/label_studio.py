@@ -36,7 +36,8 @@ def is_label_studio(document: Any) -> bool:
 def label_studio_rows(document: list[dict[str, Any]], path: Path) -> LabelFile:
     """Read the single choice that was made for each image.
 
-    An image without an answer, or with several (two people disagreed, or a task allows many), is rejected.
+    An image without an answer comes without a label; one with several (two people disagreed, or a task allows many)
+    is rejected.
 
     Raises:
         SourceError: a task without an image, no choices at all, or a path that leads outside.

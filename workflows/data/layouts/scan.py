@@ -100,10 +100,10 @@ def check(found: Scan) -> None:
         )
     if len(found.classes) == 1:
         raise _only_one_class(found, next(iter(found.classes)))
-    given = Counter(entry.split for entry in found.entries)
-    if 0 < given[None] < len(found.entries):
+    given = Counter(entry.split for entry in found.entries if entry.label is not None)
+    if 0 < given[None] < given.total():
         raise SourceError(
-            f"{given[None]} of {len(found.entries)} rows of the label file have no split.", "Fill all of them, or none."
+            f"{given[None]} of {given.total()} rows of the label file have no split.", "Fill all of them, or none."
         )
     if found.splits and "train" not in found.splits:
         raise SourceError("No image is in the split `train`.", f"Found only: {', '.join(sorted(found.splits))}.")
