@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ pytest_plugins = ["tests.tiny", "tests.app.studio", "tests.app.browser"]  # a tr
 if "PYTEST_XDIST_WORKER" in os.environ:
     # as many processes as cores: were each to take all of them, they would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell that starts the tests in the background has them, and all that they start, deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared"
 
