@@ -102,7 +102,7 @@ def test_other_encodings_are_named_and_can_be_given(tmp_path: Path, encoding: st
     path = labels(tmp_path, "filename,label\nü.jpg,Blüte\n".encode(encoding))
     with pytest.raises(SourceError, match=words) as caught:
         read_labels(path)
-    assert "iconv" in caught.value.hint and any(name in caught.value.hint for name in (encoding, "latin-1"))
+    assert "save it as UTF-8" in caught.value.hint and any(name in caught.value.hint for name in (encoding, "latin-1"))
     assert [(row.filename, row.label) for row in read_labels(path, encoding).rows] == [("ü.jpg", "Blüte")]
 
 

@@ -186,7 +186,7 @@ def test_too_small_a_class_is_named(rows: list[tuple[str, str, str | None]], wor
     common = [(f"common {number}", "common", None) for number in range(10)]
     with pytest.raises(DatasetError, match=words) as caught:
         assign_splits(images(rows + common))
-    assert "--split 80/20/0" in caught.value.hint
+    assert "no test split (80/20/0)" in caught.value.hint
     assert len(set(assign_splits(images(rows + common), (0.8, 0.2, 0)))) == 2
 
 

@@ -58,7 +58,10 @@ def stamp(archive: Path) -> str:
     try:
         facts = archive.stat()
     except OSError as error:
-        raise SourceError(f"There is no folder or archive {archive}.", "Check the path.") from error
+        raise SourceError(
+            f"There is no folder or archive {archive}.",
+            "Check the path: it is looked for on the machine that Fieldguide runs on.",
+        ) from error
     return f"{archive}\0{facts.st_size}\0{facts.st_mtime_ns}"
 
 

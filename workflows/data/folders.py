@@ -111,7 +111,9 @@ def _add_file(entry: os.DirEntry[str], relative: str, listing: Listing) -> None:
 
 def _check_folder(source: Path) -> None:
     if not source.exists():
-        raise SourceError(f"There is no folder {source}.", "Check the path.")
+        raise SourceError(
+            f"There is no folder {source}.", "Check the path: it is looked for on the machine that Fieldguide runs on."
+        )
     if not source.is_dir():
         raise SourceError(
             f"{source} is a file, not a folder.",
@@ -125,7 +127,10 @@ def _entries(folder: Path, prefix: str, listing: Listing) -> Iterator[os.DirEntr
             yield from sorted(entries, key=lambda entry: entry.name)
     except PermissionError as error:
         if not prefix:
-            raise SourceError(f"The folder {folder} can't be read: permission denied.", "Check its rights.") from error
+            raise SourceError(
+                f"The folder {folder} can't be read: permission denied.",
+                "Let the user that Fieldguide runs as read it, or choose another folder.",
+            ) from error
         listing.ignored.append((prefix.rstrip("/"), "folder can't be read: permission denied"))
 
 

@@ -175,9 +175,12 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         UsageError: an unknown encoding.
     """
     if not path.is_file():
-        raise SourceError(f"There is no label file {path}.", "Check the path given with --labels.")
+        raise SourceError(f"There is no label file {path}.", "Check its path.")
     if path.stat().st_size > MAX_BYTES:
-        raise SourceError(f"{path.name} is larger than {MAX_BYTES // 1024**2} MB.", "Is it the right file?")
+        raise SourceError(
+            f"{path.name} is larger than {MAX_BYTES // 1024**2} MB.",
+            "Is it the right file? Divide it, and import the parts one after the other.",
+        )
     with storage_errors(path, "read"):
         content = path.read_bytes()
     try:
@@ -211,7 +214,7 @@ def _wrong_encoding(path: Path, content: bytes, encoding: str | None) -> SourceE
     kind, names = ("UTF-16", "utf-16") if utf16 else ("probably Latin-1 or Windows-1252", "cp1252 or latin-1")
     return SourceError(
         f"{path.name} is not UTF-8 but {kind}.",
-        f"Name its encoding (--encoding {names}), or save it as UTF-8, e.g. `iconv -f {names.split()[0].upper()} -t UTF-8`.",
+        f"Name its encoding ({names}), or save it as UTF-8.",
     )
 
 

@@ -132,7 +132,9 @@ def _understood(
 ) -> Scan:
     if unlabelled:
         if given is not None:
-            raise UsageError("Images can't have labels and be unlabelled.", "Give --labels, or --unlabelled.")
+            raise UsageError(
+                "Images can't have labels and be unlabelled.", "Leave the label file out, or take its labels."
+            )
         found = unlabelled_images(source, listing)
     else:
         if given is None:

@@ -122,7 +122,7 @@ def _too_few(small: Counter[str], images: Counter[str], shares: Shares) -> Datas
     return DatasetError(
         f"Class {label!r} has too few images for a split into {', '.join(shares)}: {images[label]}{apart}.{others}",
         f"Each class needs at least {len(shares)} images that may be separated, better 10 or more: add images, "
-        "remove the class, or ask for no test split (--split 80/20/0).",
+        "remove the class, or ask for no test split (80/20/0).",
     )
 
 
@@ -154,7 +154,7 @@ def _place(units: Sequence[Unit], counts: Counts, shares: Shares, seed: int, pat
     label, side = missing[0]
     raise DatasetError(
         f"Class {label!r} can't be in {side}: its images are grouped with those of other classes in too few groups.",
-        "Use smaller groups, more images, or no test split (--split 80/20/0).",
+        "Use smaller groups, more images, or no test split (80/20/0).",
     )
 
 

@@ -33,7 +33,7 @@ def by_folders(source: Path, listing: Listing) -> Scan:
     if split_folders == top and len(top) > 1:
         raise SourceError(
             f"{source} has the folders {', '.join(top)}, but no folders of classes in them.",
-            "Put each class into a folder of its own there, or give the labels with --labels labels.csv.",
+            "Put each class into a folder of its own there, or give a label file: a CSV with filename,label.",
         )
     if with_classes == top and sides == {"train"}:
         found = _class_folders(source, listing, below=f"{top[0]}/")
@@ -59,9 +59,12 @@ def refuse_nothing(source: Path, listing: Listing) -> None:
         SourceError: there is none.
     """
     if not listing.files:
-        others = f"It holds {counted(len(listing.ignored), 'other entry', 'other entries')}."
+        others = counted(len(listing.ignored), "other entry", "other entries")
+        what = f"It holds {others}, e.g. {listing.ignored[0][0]!r}." if listing.ignored else "It is empty."
         raise SourceError(
-            f"There are no images in {source}.", others if listing.ignored else f"The {_kind(source)} is empty."
+            f"There are no images in {source}. {what}",
+            f"Choose the {_kind(source)} that the photos lie in: one folder for each class, or photos and a CSV with "
+            "filename,label. Photos are known by the end of their names, e.g. .jpg, .png or .tif.",
         )
 
 

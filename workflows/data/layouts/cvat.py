@@ -52,7 +52,9 @@ def read_cvat(path: Path, encoding: str | None = None) -> LabelFile:
     try:
         parser.Parse(text.encode(), True)
     except expat.ExpatError as error:
-        raise SourceError(f"{path.name} can't be used: {error}.", "It must be valid XML.") from error
+        raise SourceError(
+            f"{path.name} can't be used: {error}.", "It must be valid XML: export it anew, or correct it there."
+        ) from error
     return _rows(images, path, "tags")
 
 
@@ -73,7 +75,8 @@ def datumaro_rows(document: dict[str, Any], path: Path) -> LabelFile:
         images = [_Tagged(_image_of(item), subset, list(_labels_of(item, names))) for item in document["items"]]
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise SourceError(
-            f"{path.name} can't be used: {type(error).__name__} {error}.", "It is no Datumaro export, or damaged."
+            f"{path.name} can't be used: {type(error).__name__} {error}.",
+            "It is no Datumaro export, or damaged: export it anew.",
         ) from error
     return _rows(images, path, "labels")
 
@@ -94,7 +97,10 @@ def _labels_of(item: dict[str, Any], names: list[str]) -> Iterable[str]:
 
 def _rows(images: list[_Tagged], path: Path, what: str) -> LabelFile:
     if not any(image.tags for image in images):
-        raise SourceError(f"{path.name} has no {what} on images.", "Boxes and masks are not labels of a whole image.")
+        raise SourceError(
+            f"{path.name} has no {what} on images.",
+            "Boxes and masks are not labels of a whole image: tag the images there, and export again.",
+        )
     in_all = all(image.split for image in images)
     rows = Rows(path, COLUMNS)
     for number, image in enumerate(images, start=1):

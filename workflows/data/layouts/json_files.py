@@ -24,7 +24,9 @@ def _parsed(text: str, path: Path, where: str) -> Any:
     try:
         return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path.name} can't be used: {where}{error}.", "It must be valid JSON.") from error
+        raise SourceError(
+            f"{path.name} can't be used: {where}{error}.", "It must be valid JSON: export it anew, or correct it there."
+        ) from error
 
 
 def as_text(value: Any) -> str:

@@ -95,7 +95,7 @@ def check(found: Scan) -> None:
     if not found.entries:
         raise SourceError(
             f"There are no labelled images in {found.source}.",
-            "Expected: one folder of images for each class, or --labels labels.csv with filename,label."
+            "Expected: one folder of images for each class, or a label file: a CSV with filename,label."
             + (f" For example {found.rejected[0][0]!r}: {found.rejected[0][1]}." if found.rejected else ""),
         )
     if len(found.classes) == 1:
@@ -106,7 +106,10 @@ def check(found: Scan) -> None:
             f"{given[None]} of {given.total()} rows of the label file have no split.", "Fill all of them, or none."
         )
     if found.splits and "train" not in found.splits:
-        raise SourceError("No image is in the split `train`.", f"Found only: {', '.join(sorted(found.splits))}.")
+        raise SourceError(
+            f"No image is in the split `train`, only in {' and '.join(sorted(found.splits))}.",
+            "Call the part to learn from `train`, or leave the splits out: then the import makes them.",
+        )
     untaught = found.classes - {entry.label for entry in found.entries if entry.split == "train"}
     if found.splits and untaught:
         raise SourceError(
