@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from flows.errands import Errand, Errands
-from flows.leash import Mark, follow
-from flows.runner_job import NICENESS, tell_into
+from flows.leash import Mark
+from flows.runner_job import tell_into
+from flows.service import arguments, begin_job
 from workflows.errors import FieldguideError, RunCancelled
 from workflows.progress import Progress
 from workflows.store.store import Store
 
-FAREWELL_SECONDS = 10.0
-
 
 def main() -> int:
     """Do the errand; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m flows.errand_job", description=__doc__)
-    parser.add_argument("errand")
+    parser = arguments("flows.errand_job", "errand", studio_required=False)
     parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--studio", type=Mark.parse)
     chosen = parser.parse_args()
-    os.nice(NICENESS)
     os.environ["FIELDGUIDE_HOME"] = str(chosen.home)  # what is started from here works on the same store
     store = Store(chosen.home)
     errands = Errands(store)
@@ -38,8 +32,7 @@ def main() -> int:
         return 1
     errand = replace(errand, process=str(Mark.mine()))
     errands.write(errand)
-    if chosen.studio is not None:
-        follow(chosen.studio, _part)
+    begin_job(chosen.studio, lambda: os.kill(os.getpid(), signal.SIGTERM))
     try:
         subject = WORK[errand.kind](store, errands, errand, tell_into(errands.progress_path(errand)))
     except RunCancelled:
@@ -80,13 +73,6 @@ def tune(store: Store, errands: Errands, errand: Errand, progress: Progress) -> 
 
 
 WORK: Mapping[str, Callable[[Store, Errands, Errand, Progress], str]] = {"retrain": retrain, "tune": tune}
-
-
-def _part() -> None:
-    """The studio is gone: stop at the next batch, and if that takes too long, at once."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(FAREWELL_SECONDS)
-    os.killpg(os.getpgid(0), signal.SIGKILL)  # it leads its own group: loaders and further processes go, too
 
 
 if __name__ == "__main__":

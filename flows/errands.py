@@ -12,8 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows.leash import Mark
+from flows.service import start_job
 from flows.studio_file import read_studio
 from workflows.errors import FieldguideError, StorageError
 from workflows.store.files import read_json, storage_errors, write_json
@@ -184,11 +183,10 @@ class Errands:
 
     def _launch(self, errand: Errand) -> None:
         studio = read_studio(self._store.home)
-        command = [sys.executable, "-P", "-m", "flows.errand_job", errand.id, "--home", str(self._store.home)]
-        command += ["--studio", studio.process] if studio else []
+        tied = ["--studio", studio.process] if studio else []
+        log, home = self._path(errand.id, LOG_FILE), str(self._store.home)
         try:
-            with self._path(errand.id, LOG_FILE).open("ab") as log:
-                subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            start_job("flows.errand_job", errand.id, "--home", home, *tied, log=log)
         except OSError as error:
             raise FieldguideError(
                 f"The work could not be started: {error.strerror}.", "Close other programs."

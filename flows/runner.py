@@ -11,9 +11,6 @@ Usage: `python -m flows.runner --studio PID@START`
 
 from __future__ import annotations
 
-import argparse
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -21,9 +18,10 @@ import time
 from collections.abc import Iterator
 
 from flows.alerts import alert
-from flows.leash import Mark, follow
+from flows.leash import Mark
 from flows.runner_devices import Devices
 from flows.runner_queue import Order, Queue
+from flows.service import serve, start_job
 from workflows.errors import FieldguideError, RunError
 from workflows.store.store import RunRecord, Store
 
@@ -132,12 +130,8 @@ class Runner:
 
     def _start(self, order: Order) -> None:
         log = self.store.run_folder(order.run_id) / "training.log"
-        command = [sys.executable, "-P", "-m", "flows.runner_job", order.run_id, "--studio", str(self.studio)]
         try:
-            with log.open("ab") as output:
-                child = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-                )
+            child = start_job("flows.runner_job", order.run_id, "--studio", str(self.studio), log=log)
         except OSError as error:  # its folder is gone, the disk is full, too many processes: the others go on
             self.queue.drop(order.run_id)
             self.store.runs.update(order.run_id, state="failed", error=f"The training can't be started: {error}.")
@@ -159,19 +153,11 @@ class Runner:
             running = self._settled(running)
             time.sleep(POLL_SECONDS / 2)
         for order in running:
-            _kill(order)
+            if order.mark is not None:
+                order.mark.kill_group()
         end += KILLED_SECONDS
         while self._settled(running) and time.monotonic() < end:
             time.sleep(POLL_SECONDS / 2)
-
-
-def _kill(order: Order) -> None:
-    mark = order.mark
-    if mark is not None and mark.lives():
-        try:
-            os.killpg(mark.pid, signal.SIGKILL)  # it leads its own group
-        except ProcessLookupError:
-            return
 
 
 def _words(device: str, before: Order) -> str:
@@ -187,26 +173,11 @@ def _last_words(store: Store, run_id: str) -> str:
     return " ".join(text[-WORDS_KEPT:].strip().splitlines()[-1:])
 
 
-def main() -> int:
-    """Serve the queue until told to stop, or until the studio is gone."""
-    parser = argparse.ArgumentParser(prog="python -m flows.runner", description="The studio's runner.")
-    parser.add_argument("--studio", type=Mark.parse, required=True)
-    studio = parser.parse_args().studio
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    follow(studio)
-    runner = Runner(Store(), studio)
+def _looking_ahead(store: Store, studio: Mark) -> Runner:
+    runner = Runner(store, studio)
     runner.devices.look_ahead()
-    while not stop.is_set():
-        try:
-            runner.step()
-        except FieldguideError as error:  # a full disk, a busy database: say it, and look again
-            sys.stderr.write(f"{error}\n")
-        stop.wait(POLL_SECONDS)
-    runner.stop()
-    return 0
+    return runner
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve("flows.runner", _looking_ahead, POLL_SECONDS))

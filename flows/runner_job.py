@@ -6,17 +6,15 @@ the studio is gone.
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from flows.leash import Mark, follow
 from flows.local import go_on
 from flows.runtime import answers, server_is_configured
+from flows.service import arguments, begin_job
 from flows.signals import stoppable
 from workflows.errors import FieldguideError, RunCancelled, RunError, StorageError
 from workflows.pipeline import run_pipeline
@@ -25,26 +23,19 @@ from workflows.store.files import write_json
 from workflows.store.store import Store
 from workflows.store.tables import now
 
-NICENESS = 5
-"""The page must answer within a second while a training uses every core."""
 PREFECT_SECONDS = 60.0
 """How long Prefect's server may be away before the run starts without being shown there."""
-FAREWELL_SECONDS = 10.0
 TELL_SECONDS = 0.5
 STARTABLE = ("pending", "running")
 
 
 def main() -> int:
     """Execute the run; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m flows.runner_job", description=__doc__)
-    parser.add_argument("run")
-    parser.add_argument("--studio", type=Mark.parse, required=True)
-    chosen = parser.parse_args()
-    os.nice(NICENESS)
+    chosen = arguments("flows.runner_job", "run").parse_args()
     store = Store()
     if store.runs.get(chosen.run).state not in STARTABLE:
         return 0
-    follow(chosen.studio, lambda: _part(store, chosen.run))
+    begin_job(chosen.studio, lambda: _interrupt(store, chosen.run))
     try:
         _execute(store, chosen.run)
     except RunCancelled:
@@ -89,7 +80,8 @@ def tell_into(path: Path) -> Progress:
 
     def tell(stage: str, done: int, total: int, text: str = "") -> None:
         moment = time.monotonic()
-        if done < total and moment - told.get(stage, float("-inf")) < TELL_SECONDS:
+        waits = "waiting for" in text  # nothing may follow for hours
+        if done < total and not waits and moment - told.get(stage, float("-inf")) < TELL_SECONDS:
             return
         told[stage] = moment
         with suppress(StorageError):  # a full disk must not end a training for the sake of a remark
@@ -98,14 +90,9 @@ def tell_into(path: Path) -> Progress:
     return tell
 
 
-def _part(store: Store, run_id: str) -> None:
-    """The studio is gone: stop at the next batch, and if that takes too long, at once."""
-    try:
+def _interrupt(store: Store, run_id: str) -> None:
+    with suppress(RunError):  # just ended by itself
         store.runs.request_cancel(run_id, interrupt=True)
-    except RunError:
-        return  # just ended by itself
-    time.sleep(FAREWELL_SECONDS)
-    os.killpg(os.getpgid(0), signal.SIGKILL)  # it leads its own group: loaders and further GPUs' processes go, too
 
 
 if __name__ == "__main__":

@@ -17,18 +17,16 @@ Usage: `python -m flows.scheduler --studio PID@START`
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from datetime import datetime, timedelta
 
-from flows.leash import Mark, follow
+from flows.leash import Mark
 from flows.scheduler_images import new_images
 from flows.scheduling import fingerprint, in_words, next_time
+from flows.service import serve, start_job
 from flows.watching import Watcher
 from workflows.errors import FieldguideError, RunError, StorageError
 from workflows.retraining.plan import CHALLENGERS_FILE
@@ -200,13 +198,9 @@ class Scheduler:
         values = {"flow_run_id": flow_run_id, "settled": False, "attempts": attempt, "process": None}
         started = firing.started_at or now()
         self.records.update_firing(firing.id, state="running", note="starting", started_at=started, **values)
-        command = [sys.executable, "-P", "-m", "flows.scheduler_job", firing.id, "--studio", str(self.studio)]
         log = self.store.home / "logs" / "retraining.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+        child = start_job("flows.scheduler_job", firing.id, "--studio", str(self.studio), log=log)
         self._children[firing.id] = child
         self.records.update_firing(firing.id, process=str(Mark.of(child.pid) or Mark(child.pid, time.time())))
 
@@ -257,12 +251,8 @@ class Scheduler:
                 child.poll()
             time.sleep(POLL_SECONDS / 4)
         for firing in running:
-            mark = Mark.parse(firing.process) if firing.process else None
-            if mark is not None and mark.lives():
-                try:
-                    os.killpg(mark.pid, signal.SIGKILL)  # it leads its own group
-                except ProcessLookupError:
-                    continue
+            if firing.process:
+                Mark.parse(firing.process).kill_group()
         self.watcher.stop()
         self.prefect.close()
 
@@ -284,26 +274,6 @@ def interrupt_challengers(store: Store, decision_id: str) -> None:
             continue  # it has ended
 
 
-def main() -> int:
-    """Serve until told to stop, or until the studio is gone."""
-    parser = argparse.ArgumentParser(prog="python -m flows.scheduler", description="The studio's scheduler.")
-    parser.add_argument("--studio", type=Mark.parse, required=True)
-    studio = parser.parse_args().studio
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    follow(studio)
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")  # here a lost call is simply made again
-    scheduler = Scheduler(Store(), studio)
-    while not stop.is_set():
-        try:
-            scheduler.step()
-        except FieldguideError as error:  # a full disk, a busy database: say it, and look again
-            sys.stderr.write(f"{error}\n")
-        stop.wait(POLL_SECONDS)
-    scheduler.stop()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")  # here a lost call is simply made again
+    sys.exit(serve("flows.scheduler", Scheduler, POLL_SECONDS))

@@ -6,17 +6,15 @@ and ends at its next batch when the studio is gone; the next studio goes on with
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import sys
 import time
 from uuid import UUID
 
 from flows.caller import Caller, caller
-from flows.leash import Mark, follow
 from flows.runtime import answers
 from flows.scheduler import interrupt_challengers
+from flows.service import arguments, begin_job
 from workflows.errors import FieldguideError, RunCancelled, StorageError
 from workflows.progress import Progress
 from workflows.retraining.plan import CHALLENGERS_FILE
@@ -24,24 +22,18 @@ from workflows.store.files import read_json
 from workflows.store.schedules import Firing
 from workflows.store.store import Store
 
-NICENESS = 5
 TELL_SECONDS = 3.0
 SERVER_SECONDS = 60.0
-FAREWELL_SECONDS = 10.0
 
 
 def main() -> int:
     """Execute the firing; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m flows.scheduler_job", description=__doc__)
-    parser.add_argument("firing")
-    parser.add_argument("--studio", type=Mark.parse, required=True)
-    chosen = parser.parse_args()
-    os.nice(NICENESS)
+    chosen = arguments("flows.scheduler_job", "firing").parse_args()
     store = Store()
     firing = store.schedules.firing(chosen.firing)
     if firing.state != "running":
         return 0
-    follow(chosen.studio, lambda: _part(store, firing))
+    begin_job(chosen.studio, lambda: interrupt_challengers(store, firing.decision_id))
     try:
         _execute(store, firing)
     except RunCancelled as error:
@@ -112,13 +104,6 @@ def _interrupted(store: Store, firing: Firing) -> bool:
     except StorageError:
         return False
     return any(store.runs.get(run_id).state == "interrupted" for run_id in runs.values())
-
-
-def _part(store: Store, firing: Firing) -> None:
-    """The studio is gone: stop at the next batch, and if that takes too long, at once."""
-    interrupt_challengers(store, firing.decision_id)
-    time.sleep(FAREWELL_SECONDS)
-    os.killpg(os.getpgid(0), signal.SIGKILL)  # it leads its own group: loaders and further GPUs' processes go, too
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the record of the folder. Files that vanish from the folder stay in the data set
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.leash import Mark, follow
+from flows.service import arguments
 from workflows.errors import FieldguideError, UsageError
 from workflows.store.store import Store
 from workflows.store.tables import now
@@ -168,10 +168,7 @@ class Watcher:
 
 def main() -> int:
     """Import from one watched folder."""
-    parser = argparse.ArgumentParser(prog="python -m flows.watching", description="Import from a watched folder.")
-    parser.add_argument("watch")
-    parser.add_argument("--studio", type=Mark.parse, required=True)
-    chosen = parser.parse_args()
+    chosen = arguments("flows.watching", "watch").parse_args()
     follow(chosen.studio)
     os.nice(NICENESS)
     store = Store()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows.store.devices import hold_device
+from workflows.store.devices import TURNS_VARIABLE, hold_device
 
 HOLDER = """
     import sys, time
@@ -77,4 +77,46 @@ def test_numbers_are_those_outside_of_visible_devices(tmp_path: Path, monkeypatc
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
         with hold_device(tmp_path, "0", pytest.fail):
             pass
-        assert sorted(path.name for path in (tmp_path / "locks").iterdir()) == ["gpu-2.lock", "gpu-3.lock"]
+        held = [path.name for path in (tmp_path / "locks").glob("gpu-?.lock")]
+        assert sorted(held) == ["gpu-2.lock", "gpu-3.lock"]
+
+
+def test_trainings_of_the_studio_take_turns_on_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TURNS_VARIABLE, "1")
+    told: list[str] = []
+    with _holder(tmp_path, "cpu") as other:
+
+        def end_the_other() -> None:
+            assert other.stdin is not None
+            other.stdin.close()
+
+        with hold_device(tmp_path, "cpu", told.append, poll=end_the_other):
+            assert told == [f"waiting for the processor: held by run ants-1 (process {other.pid})"]
+            with hold_device(tmp_path, "0", pytest.fail):
+                pass
+
+
+def test_who_gives_a_device_back_stands_behind_those_who_wait(tmp_path: Path) -> None:
+    """A search takes the device anew for each of its trials; a training must come in between."""
+    order: list[str] = []
+    with _searcher(tmp_path, 400) as search:
+        assert search.stdout is not None and search.stdout.readline() == "held\n"
+        with hold_device(tmp_path, "1", order.append):
+            pass
+        search.kill()
+    assert len(order) == 1 and order[0].startswith("waiting for GPU 1: held by run search")
+
+
+def _searcher(home: Path, times: int) -> subprocess.Popen[str]:
+    """Start a process that takes a device again as soon as it has given it back."""
+    code = """
+        import sys, time
+        from pathlib import Path
+        from workflows.store.devices import hold_device
+        for number in range(int(sys.argv[2])):
+            with hold_device(Path(sys.argv[1]), "1", lambda text: None, owner="search"):
+                print("held", flush=True)
+                time.sleep(1)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(home), str(times)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
