@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 from pathlib import Path
 
@@ -70,5 +71,6 @@ def test_a_run_in_spite_of_an_error_says_so_in_its_result_and_report(leaky: Path
     assert trained.code == 0, trained.stderr
     findings = {finding["key"]: finding for finding in trained.document["findings"]}
     assert findings["leak-exact"]["severity"] == "error"
-    assert "held-out image" in Path(trained.document["artifacts"]["report"]).read_text()
+    report = Path(trained.document["artifacts"]["report"]).read_text()
+    assert html.escape(findings["leak-exact"]["title"]) in report
     assert "audit: error: 1 held-out image stands" in trained.stderr
