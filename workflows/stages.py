@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def settle_workflow(context: RunContext) -> dict[str, Any]:
     from workflows.recommend.estimate import begun
     from workflows.training.devices import choose_device
 
-    request, version = context.request, context.version
+    request, version, started = context.request, context.version, time.perf_counter()
     choose_device(request.device or "auto")  # a GPU that is not there is said before anything else
     if request.workflow is not None:
         given = with_requests(Workflow.model_validate(request.workflow), context)
@@ -104,7 +105,7 @@ def settle_workflow(context: RunContext) -> dict[str, Any]:
         named = advised.for_dataset(version.name, version.number)
         workflow = named.model_copy(update={"estimate": advised.estimate})
     if workflow.estimate:
-        spent = sum(context.need(key)["seconds"] for key in ("dataset", "audit"))
+        spent = time.perf_counter() - started + sum(context.need(key)["seconds"] for key in ("dataset", "audit"))
         workflow = workflow.model_copy(update={"estimate": begun(workflow.estimate, spent)})
     write_atomic(context.workflow_path, dumps(workflow).encode())
     device = choose_device(workflow.training.device)

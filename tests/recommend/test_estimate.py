@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from workflows.recommend.estimate import (
     MODEL_COSTS,
     Measurement,
     Speed,
+    begun,
     compare_estimate,
     default_speed,
     estimate,
@@ -167,3 +169,16 @@ def test_a_probe_of_a_busy_device_is_not_believed() -> None:
     found = probed_speed(1.0, make_cpu())
     assert 0.5 * assumed.images_per_second < found.images_per_second < assumed.images_per_second
     assert "busy" in found.basis
+
+
+def test_the_audit_counts_until_it_is_done() -> None:
+    costs = {"size": "n", "image_size": 128, "epochs": 2}
+    done = run_seconds(FACTS, make_cpu(), QUIET_CPU, **costs)  # type: ignore[arg-type]
+    to_come = run_seconds(replace(FACTS, audited=False), make_cpu(), QUIET_CPU, **costs)  # type: ignore[arg-type]
+    assert 1 < to_come - done < 5 + FACTS.images / 100
+
+
+def test_what_was_done_before_the_estimate_is_part_of_it() -> None:
+    cost = Estimate(seconds=100, seconds_low=80, seconds_high=130, memory_bytes=1, images_per_second=1, basis="b")
+    later = begun(cost, 20)
+    assert (later.seconds, later.seconds_low, later.seconds_high) == (120, 100, 150)

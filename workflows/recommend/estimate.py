@@ -241,7 +241,7 @@ def estimate(facts: Facts, workflow: Workflow, hardware: Hardware, speed: Speed 
 
 
 def begun(estimate: Estimate, seconds: float) -> Estimate:
-    """Return the estimate of a run that has already worked for `seconds` (import and audit) before it was made."""
+    """Return the estimate of a run that has already worked for `seconds` (import, audit, measuring the machine) before it was made."""
     longer = {key: round(getattr(estimate, key) + seconds, 1) for key in ("seconds", "seconds_low", "seconds_high")}
     return estimate.model_copy(update=longer)
 
