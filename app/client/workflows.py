@@ -124,7 +124,8 @@ class Workflows:
             DatasetError: there is no such data set; it has no training images or a single class.
         """
         version = get_version(self._store, dataset)
-        key = (version.name, version.fingerprint)
+        finished = count_runs(self._store.database).get("finished", 0)  # each may tell the speed
+        key = (version.name, f"{version.fingerprint}-{finished}")
         if key not in self._rough:
             hardware = noted_hardware(self._store) or cpu_hardware()
             speed, facts = known_speed(self._store, hardware) or default_speed(hardware), self._facts_of(version)
@@ -152,7 +153,7 @@ class Workflows:
         """Have this machine measured, and the recommendation found out, anew at the next `ask`."""
         version = get_version(self._store, dataset)
         self._advice_path(version).unlink(missing_ok=True)
-        self._rough.pop((version.name, version.fingerprint), None)
+        self._rough.clear()
         forget_probes(self._store)
 
     def _advice_path(self, version: DatasetVersion) -> Path:

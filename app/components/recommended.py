@@ -45,17 +45,16 @@ def _measuring(dataset: str, advice: Advice) -> None:
             st.rerun()
         return
     job = client().workflows.ask(dataset)
-    st.fragment(_progress, run_every=POLL_SECONDS)(job, _basis(advice))
+    known = advice.speed.certainty != "assumed"
+    rough = f"Times are {_basis(advice)}" if known else f"These times are rough: {_basis(advice)}"
+    st.fragment(_progress, run_every=POLL_SECONDS)(job, f"{rough}. Better ones come by themselves")
 
 
-def _progress(job: Job, basis: str) -> None:
+def _progress(job: Job, words: str) -> None:
     if not job.running:
         st.rerun()
     doing = job.text if job.stage == "advise" and job.text else "measuring how fast this machine learns"
-    st.caption(
-        f":material/hourglass: These times are rough: {plain(basis)}. Better ones come by themselves; now {plain(doing)} … "
-        "You can start a training meanwhile."
-    )
+    st.caption(f":material/hourglass: {plain(words)}; now {plain(doing)} … You can start a training meanwhile.")
 
 
 def _basis(advice: Advice) -> str:
