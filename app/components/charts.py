@@ -199,18 +199,19 @@ def curves_chart(curves: dict[str, pd.DataFrame], name: str, title: str, form: s
     return styled(chart, 220)
 
 
-def differences_chart(table: pd.DataFrame) -> Any:
+def differences_chart(table: pd.DataFrame, against: str) -> Any:
     """Draw differences of metrics with their 95 % intervals, zero marked: what crosses it may be luck.
 
     Args:
         table: columns `metric`, `difference`, `low`, `high`, `verdict` (better, worse or no clear difference).
+        against: what the differences are to, e.g. "the first run".
     """
     colour = colours()
     words = ["better", "worse", "no clear difference"]
     scale = alt.Scale(domain=words, range=[colour.good, colour.bad, colour.soft])
     y = alt.Y("metric:N", sort=table["metric"].tolist(), title=None, axis=alt.Axis(labelLimit=220))
     reach = float(np.nanmax(np.abs(table[["low", "high"]].to_numpy()))) * 1.1 or 0.01
-    x = alt.X("low:Q", title="difference to the first run", scale=alt.Scale(domain=[-reach, reach]))
+    x = alt.X("low:Q", title=f"difference to {against}", scale=alt.Scale(domain=[-reach, reach]))
     ink = alt.Color("verdict:N", scale=scale)
     spans = alt.Chart(table).mark_rule(strokeWidth=3).encode(y=y, x=x, x2="high:Q", color=ink)
     tooltip = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,24 @@ PER_PAGE = 12
 LUCK = "no clear difference"
 
 
-def metric_changes(found: Comparison, key: str) -> None:
+@dataclass(frozen=True)
+class Sides:
+    """What the two are called in running text."""
+
+    first: str
+    other: str
+
+    @property
+    def titles(self) -> tuple[str, str]:
+        """Return what heads their columns."""
+        first, other = (name.removeprefix("the ").capitalize() for name in (self.first, self.other))
+        return first, other
+
+
+RUNS = Sides("the first run", "this one")
+
+
+def metric_changes(found: Comparison, key: str, sides: Sides = RUNS) -> None:
     """Draw the differences of all metrics, with the numbers below."""
     table = found.metrics.assign(
         metric=[METRIC_TITLES.get(name, name) for name in found.metrics["metric"]],
@@ -30,23 +48,23 @@ def metric_changes(found: Comparison, key: str) -> None:
         verdict=[{"b": "better", "a": "worse"}.get(side, LUCK) for side in found.metrics["better"]],
     )
     st.markdown("**Metrics**, with 95 % intervals of the difference (paired bootstrap)")
-    st.altair_chart(differences_chart(table), theme=None, key=f"differences-{key}")
+    st.altair_chart(differences_chart(table, sides.first), theme=None, key=f"differences-{key}")
     st.dataframe(
         table,
         hide_index=True,
         key=f"metrics-{key}",
         column_order=["metric", "a", "b", "difference", "interval"],
         column_config={
-            "metric": "Metric",
-            "a": st.column_config.NumberColumn("First", format="%.3f"),
-            "b": st.column_config.NumberColumn("This one", format="%.3f"),
-            "difference": st.column_config.NumberColumn("Difference", format="%+.3f"),
-            "interval": "95 % interval",
+            "metric": st.column_config.TextColumn("Metric", width=140),
+            "a": st.column_config.NumberColumn(sides.titles[0], format="%.3f", width=70),
+            "b": st.column_config.NumberColumn(sides.titles[1], format="%.3f", width=70),
+            "difference": st.column_config.NumberColumn("Difference", format="%+.3f", width=70),
+            "interval": st.column_config.TextColumn("95 % interval", width=120),
         },
     )
 
 
-def class_changes(found: Comparison, key: str) -> None:
+def class_changes(found: Comparison, key: str, sides: Sides = RUNS) -> None:
     """List the classes by how much better or worse they got."""
     st.markdown("**Classes**: recall, those that got better first")
     table = in_percent(found.classes, ["recall_a", "recall_b", "difference"])
@@ -62,11 +80,11 @@ def class_changes(found: Comparison, key: str) -> None:
         column_config={
             "class": st.column_config.TextColumn("Class", pinned=True),
             "difference": number("Points", format="%+.1f", width="small"),
-            "recall_a": number("First", format="%.1f %%", width="small"),
-            "recall_b": number("This one", format="%.1f %%", width="small"),
+            "recall_a": number(sides.titles[0], format="%.1f %%", width="small"),
+            "recall_b": number(sides.titles[1], format="%.1f %%", width="small"),
             "support": number("Images", width="small"),
-            "only_b": number("Mended", help="Images that this one alone gets right"),
-            "only_a": number("Broken", help="Images that the first alone gets right"),
+            "only_b": number("Mended", help="Images that only the second of the two gets right"),
+            "only_a": number("Broken", help="Images that only the first of the two gets right"),
             "verdict": st.column_config.TextColumn(
                 "Clear", help="More than luck: McNemar's exact test, corrected for the number of classes (Holm)"
             ),
@@ -76,12 +94,12 @@ def class_changes(found: Comparison, key: str) -> None:
     st.caption(f"Clearly better: {better}; clearly worse: {worse}; of {len(table)} classes.")
 
 
-def changed_images(found: Comparison, first: str, second: str) -> None:
+def changed_images(found: Comparison, first: str, second: str, names: Sides = RUNS) -> None:
     """Show the images that one of the two alone gets right."""
     counts = found.changed["change"].value_counts()
     sides = {
-        "broken": f"Broken ({int(counts.get('broken', 0)):,}): only the first is right",
-        "mended": f"Mended ({int(counts.get('mended', 0)):,}): only this one is right",
+        "broken": f"Broken ({int(counts.get('broken', 0)):,}): only {names.first} is right",
+        "mended": f"Mended ({int(counts.get('mended', 0)):,}): only {names.other} is right",
     }
     st.markdown("**Images that changed sides**")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -89,7 +107,7 @@ def changed_images(found: Comparison, first: str, second: str) -> None:
             "Side",
             list(sides),
             format_func=sides.__getitem__,
-            default="broken",
+            default="broken" if counts.get("broken") else "mended",
             key=f"side-{second}",
             required=True,
             label_visibility="collapsed",
@@ -110,11 +128,14 @@ def changed_images(found: Comparison, first: str, second: str) -> None:
         return
     page = rows.iloc[pager(len(rows), PER_PAGE, f"changed-page-{second}")]
     thumbs = client().evaluation.thumbnails(first, page["image_id"])
-    gallery([_tile(row, thumbs) for _, row in page.iterrows()], key=f"changed-{second}", columns=6, select="none")
+    gallery(
+        [_tile(row, thumbs, names) for _, row in page.iterrows()], key=f"changed-{second}", columns=6, select="none"
+    )
 
 
-def _tile(row: pd.Series, thumbs: Mapping[str, Path]) -> Tile:
+def _tile(row: pd.Series, thumbs: Mapping[str, Path], names: Sides) -> Tile:
     now = f"{100 * row['confidence_b']:.0f} % {row['predicted_b']}"
-    before = f"true: {row['label']} · first: {100 * row['confidence_a']:.0f} % {row['predicted_a']}"
+    was = f"{100 * row['confidence_a']:.0f} % {row['predicted_a']}"
+    before = f"true: {row['label']} · {names.titles[0].lower()}: {was}"
     tone: Tone = "good" if row["change"] == "mended" else "bad"
     return Tile(str(row["image_id"]), thumbs.get(str(row["image_id"])), now, before, tone)

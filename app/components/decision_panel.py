@@ -9,9 +9,10 @@ import streamlit as st
 
 from app.client import client
 from app.client.models import DECISION_TITLES, DecisionRecord
-from app.components.comparison import changed_images, class_changes, metric_changes
+from app.components.comparison import Sides, changed_images, class_changes, metric_changes
 from app.components.page import BadgeColour, guarded, percent, plain
 
+SIDES = Sides("the champion", "the challenger")
 MOMENT = "%Y-%m-%d %H:%M"
 BADGES: dict[str, tuple[BadgeColour, str]] = {
     "promoted": ("green", "trophy"),
@@ -81,14 +82,13 @@ def decision_detail(decision: DecisionRecord) -> None:
     found = client().models.comparison(decision)
     if found is None:
         return
-    st.caption(f"Below, the first is {plain(found.names[0])}, this one is {plain(found.names[1])}.")
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns(2)
     with left:
-        metric_changes(found, f"decision-{decision.decision_id}")
+        metric_changes(found, f"decision-{decision.decision_id}", SIDES)
     with right:
-        class_changes(found, f"decision-{decision.decision_id}")
+        class_changes(found, f"decision-{decision.decision_id}", SIDES)
     champion, challenger = document["champion"]["run_id"], (document.get("challenger") or {}).get("run_id", "")
-    changed_images(found, champion, challenger)
+    changed_images(found, champion, challenger, SIDES)
 
 
 def _facts(decision: DecisionRecord) -> str:

@@ -57,6 +57,7 @@ def model_table(models: Sequence[ModelBrief]) -> str | None:
             "Since": st.column_config.TextColumn(help="When the champion became it."),
         },
     )["selection"]["rows"]
+    st.caption("Choose a model to see its versions, its decisions, and to retrain it.")
     return models[chosen[0]].name if chosen and chosen[0] < len(models) else None
 
 

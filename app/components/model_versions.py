@@ -43,7 +43,7 @@ def champion_card(name: str) -> None:
                     "Classes", len(card["classes"]), f"{card['image_size']} px", delta_color="off", delta_arrow="off"
                 )
         with st.container(horizontal=True):
-            _roll_back(name, enabled=len(log) > 1)
+            _roll_back(name, changes=len(log))
             _hand_out(current, "champion")
             if st.button("Predict photos", key="champion-predict", icon=":material/image_search:"):
                 go("predict", run=current.run_id)
@@ -57,15 +57,19 @@ def _since(name: str) -> str:
         return ""
     line = log[0]
     reason = line.reason if len(line.reason) <= REASON_LETTERS else f"{line.reason[:REASON_LETTERS].rstrip()} …"
-    return plain(f"{WORDS.get(line.action, line.action)} {ago(line.created_at)} by {line.author}: {reason}")
+    return plain(
+        f"{WORDS.get(line.action, line.action).capitalize()} {ago(line.created_at)} by {line.author}: {reason}"
+    )
 
 
-def _roll_back(name: str, *, enabled: bool) -> None:
-    helps = None if enabled else "It has had one champion only."
-    with st.popover("Roll back …", icon=":material/undo:", disabled=not enabled, help=helps, key="roll-back"):
+def _roll_back(name: str, changes: int) -> None:
+    """Offer the champion before; `changes` of the champion so far make the keys, so that it is closed once done."""
+    first, key = changes < 2, f"{name}-{changes}"
+    helps = "It has had one champion only." if first else None
+    with st.popover("Roll back …", icon=":material/undo:", disabled=first, help=helps, key=f"roll-back-{key}"):
         st.caption("The champion before this one answers again, from one request to the next.")
-        reason = st.text_input("Why", key="rollback-why", placeholder="complaints from the field")
-        if st.button("Roll back", key="rollback-go", type="primary"):
+        reason = st.text_input("Why", key=f"rollback-why-{key}", placeholder="complaints from the field")
+        if st.button("Roll back", key=f"rollback-go-{key}", type="primary"):
             with guarded():
                 _done(f"{client().models.roll_back(name, reason)} is the champion again.")
 
@@ -116,9 +120,9 @@ def _row(version: ModelVersion, champion: int | None) -> dict[str, Any]:
         "95 % interval": interval(version),
         "Validation": top1(version, "val"),
         "Trained on": f"{version.dataset} v{version.version}",
-        "Run": version.run_id,
         "Registered": f"{ago(version.created_at)} by {version.author}",
         "Why": version.reason,
+        "Run": version.run_id,
     }
 
 

@@ -24,7 +24,7 @@ STATES: dict[str, tuple[BadgeColour, str]] = {
 def schedule_card(brief: ScheduleBrief) -> None:
     """Draw one schedule."""
     schedule, key = brief.schedule, brief.schedule.id
-    with st.container(border=True):
+    with st.container(border=True, key=f"schedule-card-{key}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(schedule.model)}** · {plain(brief.when)}", width="stretch")
             if schedule.paused:
@@ -92,7 +92,7 @@ def _remove(key: str, words: str, remove: Callable[[str], object]) -> None:
 def watch_card(watch: WatchedFolder) -> None:
     """Draw one watched folder."""
     key = watch.id
-    with st.container(border=True):
+    with st.container(border=True, key=f"watch-card-{key}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             how = (
                 "without labels"

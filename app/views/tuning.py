@@ -56,6 +56,7 @@ def _all() -> None:
                 "Start": st.column_config.NumberColumn(format="%.1f %%", help="Of the workflow it started from"),
             },
         )["selection"]["rows"]
+        st.caption("Choose a tuning to see its trials and what came of it.")
         if chosen and chosen[0] < len(found):
             st.query_params["study"] = found[chosen[0]].study_id
             st.rerun()

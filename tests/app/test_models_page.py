@@ -58,11 +58,12 @@ def test_promoting_and_rolling_back_ask_for_a_reason_and_are_logged(store: Store
     test = page(model="digits")
     assert f"digits v{other}" in words(test)
     assert "looks better" in words(test)
-    test.button(key="rollback-go").click()
+    key = f"digits-{len(store.models.promotions('digits'))}"
+    test.button(key=f"rollback-go-{key}").click()
     test = sound(test.run())
     assert any("Why" in error.value for error in test.error)
-    test.text_input(key="rollback-why").input("complaints")
-    test.button(key="rollback-go").click()
+    test.text_input(key=f"rollback-why-{key}").input("complaints")
+    test.button(key=f"rollback-go-{key}").click()
     sound(test.run())
     assert registry.champion(store, "digits").number == 3 - other
     line = store.models.promotions("digits")[-1]
