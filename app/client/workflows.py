@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from app.advising import GOALS, hardware_from, noted_hardware, release
 from app.client.jobs import Job, Jobs
 from app.client.previews import Previews
+from flows.runner_devices import hardware_path
 from workflows.data.audit.run import kept_audit
 from workflows.data.catalog import get_version
 from workflows.data.version import DatasetVersion
@@ -124,12 +125,17 @@ class Workflows:
             DatasetError: there is no such data set; it has no training images or a single class.
         """
         version = get_version(self._store, dataset)
-        finished = count_runs(self._store.database).get("finished", 0)  # each may tell the speed
-        key = (version.name, f"{version.fingerprint}-{finished}")
+        finished = count_runs(self._store.database).get("finished", 0)
+        known = hardware_path(self._store).exists()
+        # runs may tell the speed, the studio's runner the device
+        key = (version.name, f"{version.fingerprint} {finished} {known}")
         if key not in self._rough:
-            hardware = noted_hardware(self._store) or cpu_hardware()
+            noted = noted_hardware(self._store)
+            hardware = noted or cpu_hardware()
             speed, facts = known_speed(self._store, hardware) or default_speed(hardware), self._facts_of(version)
             workflows: dict[str, Workflow] = {goal: recommend(facts, goal, hardware, speed=speed) for goal in GOALS}
+            if noted is None:  # there may be a GPU
+                workflows = {goal: _on_any_device(one) for goal, one in workflows.items()}
             _make_room(self._rough)
             self._rough[key] = Advice(dataset, version.number, hardware, speed, workflows, rough=True)
         return self._rough[key]
@@ -308,6 +314,13 @@ class Workflows:
         table = get_version(self._store, dataset).labelled()
         chosen = table[table["split"] == "train"]
         return list(zip(chosen["sha256"].astype(str), chosen["label"].astype(str), strict=True))
+
+
+def _on_any_device(workflow: Workflow) -> Workflow:
+    """Return a recommended workflow that takes the best device there is, whatever was known when it was made."""
+    reasons = [reason for reason in workflow.reasons if reason.field != "device"]
+    nodes = workflow.with_settings("training", device="auto").nodes
+    return workflow.model_copy(update={"nodes": nodes, "reasons": reasons})
 
 
 def _make_room(kept: dict[tuple[str, str], Any]) -> None:

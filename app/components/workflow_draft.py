@@ -75,8 +75,11 @@ def current_draft(dataset: str, advice: Advice, *, settled: bool = False) -> Dra
     workflow = _from(source, advice)
     number = workflow.dataset.version if workflow.dataset.name == dataset else None
     workflow = workflow.for_dataset(dataset, number if source[1] == "goal" else None)
-    if draft is not None and workflow.nodes == draft.workflow.nodes:  # as it was: its forms need not forget anything
-        return _keep(replace(draft, base=workflow, workflow=workflow, rough=False))
+    if draft is not None:
+        same = workflow.with_settings("training", device=draft.workflow.training.device)
+        if same.nodes == draft.workflow.nodes:  # its forms need not forget anything; `auto` may stay
+            same = workflow.model_copy(update={"nodes": same.nodes})
+            return _keep(replace(draft, base=same, workflow=same, rough=False))
     turn = int(st.session_state.get("workflow-turn", 0)) + 1
     return _keep(Draft(source, workflow, workflow, turn, advice.rough and source[1] in ("goal", "upload")))
 

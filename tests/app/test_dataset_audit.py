@@ -73,4 +73,4 @@ def test_a_run_in_spite_of_an_error_says_so_in_its_result_and_report(leaky: Path
     assert findings["leak-exact"]["severity"] == "error"
     report = Path(trained.document["artifacts"]["report"]).read_text()
     assert html.escape(findings["leak-exact"]["title"]) in report
-    assert "audit: error: 1 held-out image stands" in trained.stderr
+    assert "audit: error: 1 photo that the model is judged by" in trained.stderr
