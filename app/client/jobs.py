@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, ClassVar, Literal
 
+from app.client.uploads import Uploads
 from flows.leash import Mark
 from workflows.errors import DatasetError, FieldguideError
 from workflows.store.store import Store
@@ -119,7 +120,9 @@ class Jobs:
         try:
             self._follow(job)
         except OSError as error:
-            job.error = DatasetError(f"The work could not be started: {error.strerror}.")
+            job.error = DatasetError(
+                f"The work could not be started: {error.strerror}.", "Try again; if memory is short, close programs."
+            )
         finally:
             job.ended = time.time()
             if then is not None:
@@ -137,6 +140,9 @@ class Jobs:
             given.write(json.dumps(job.request) + "\n")
             given.close()
             whole = _read(job, told)
+        if job.error is not None:
+            names = Uploads(self._store).in_words
+            job.error = DatasetError(names(job.error.message), names(job.error.hint))
         if job.stopped and job.result is None:
             job.error = DatasetError("It was stopped.", "Begin again: what was done before is not done twice.")
         elif not whole and job.error is None and job.result is None:

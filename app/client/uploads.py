@@ -10,6 +10,7 @@ works with it, and whatever a process left that is no more (tickets end with the
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -229,6 +230,11 @@ class Uploads:
     def holds(self, source: str) -> bool:
         """Return whether a path lies where uploads are kept."""
         return Path(source).is_relative_to(self._folder)
+
+    def in_words(self, text: str) -> str:
+        """Return a message with what lies here called by the names that people know."""
+        place = rf"{re.escape(str(self._folder))}/\w+/files"
+        return re.sub(rf"{place}(?![/\w])", "what was dropped", re.sub(rf"{place}/(?=\w)", "", text))
 
     def sweep(self) -> None:
         """Remove what was left behind; what somebody still uploads, looks at or works with stays."""

@@ -173,6 +173,8 @@ def _choice(found: list[Answerer], key: str) -> Answerer:
     )
     st.session_state[last] = chosen
     _address(by_name[chosen])
+    trained = client().runs.get(by_name[chosen].run_id)
+    st.caption(plain(f"Trained on {trained.dataset} v{trained.version}, run {trained.run_id}."))
     return by_name[chosen]
 
 

@@ -47,7 +47,8 @@ def choose_upload() -> Chosen | None:
     batch = drop_zone(
         key="explain",
         title="Drop a photo here",
-        hint=f"It stays on this machine and in no data set. A photo may have {MAX_PHOTO_BYTES // 1024**2} MB.",
+        hint=f"It stays on this machine, in no data set. At most {MAX_PHOTO_BYTES // 1024**2} MB.",
+        many=False,
     )
     if batch is None:
         return None

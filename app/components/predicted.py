@@ -15,6 +15,7 @@ from app.components.page import count, go, guarded, percent, plain
 
 PER_PAGE = 25
 ROW_HEIGHT = 68
+SLIDER_WIDTH = 420
 DEFAULT_THRESHOLD = 0.6
 NEW = "A new data set …"
 SENT = "predict-sent"
@@ -31,6 +32,7 @@ def predictions_panel(job: Predicting) -> None:
         DEFAULT_THRESHOLD,
         0.01,
         key="predict-threshold",
+        width=SLIDER_WIDTH,
         help="What the model is less sure of than this is worth a person's look.",
     )
     groups = group(table, threshold)
@@ -118,7 +120,7 @@ def _table(job: Predicting, rows: pd.DataFrame) -> None:
 
 def _next(row: pd.Series) -> str:
     ranks = [rank for rank in (2, 3) if isinstance(row.get(f"label_{rank}"), str)]
-    return ", ".join(f"{row[f'label_{rank}']} {percent(float(row[f'confidence_{rank}']))}" for rank in ranks)
+    return ", ".join(f"{row[f'label_{rank}']} ({percent(float(row[f'confidence_{rank}']))})" for rank in ranks)
 
 
 def _uri(picture: bytes | None) -> str | None:
@@ -151,9 +153,9 @@ def _annotation(job: Predicting, doubtful: pd.DataFrame) -> None:
             report = client().drops.send_to_annotation(name, photos)
             said = "is as it was: it has these photos" if not report.changed else "has them, without labels"
             sent = f"{plain(report.version.name)} v{report.version.number} {said}."
-            st.session_state[SENT] = (job.batch.ticket, report.version.name, sent)
+            st.session_state[SENT] = (job.batch.ticket, report.version.name if report.changed else "", sent)
     ticket, name, words = st.session_state.get(SENT, ("", "", ""))
     if ticket == job.batch.ticket:
         st.success(words, icon=":material/check:")
-        if st.button(f"Label them in {plain(name)}", key="predict-label", icon=":material/label:"):
+        if name and st.button(f"Label them in {plain(name)}", key="predict-label", icon=":material/label:"):
             go("annotate", dataset=name)

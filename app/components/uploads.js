@@ -121,6 +121,7 @@ export default function (component) {
   part("title").textContent = data.title;
   part("hint").textContent = data.hint;
   part("limits").textContent = data.limits;
+  part("limits").hidden = !data.limits;
   zone.current = { data, setStateValue }; // what a drop that is under way must use after the page ran again
 
   const begin = async (gather) => {

@@ -37,7 +37,7 @@ _component = st.components.v2.component(
 )
 
 
-def drop_zone(*, key: str, title: str, hint: str) -> Batch | None:
+def drop_zone(*, key: str, title: str, hint: str, many: bool = True) -> Batch | None:
     """Let files be dropped; return the batch once it is there.
 
     What was returned stays the answer until :func:`forget_drop`; files that could not be taken in are named.
@@ -46,6 +46,7 @@ def drop_zone(*, key: str, title: str, hint: str) -> Batch | None:
         key: tells several zones apart.
         title: what may be dropped.
         hint: a line below.
+        many: say how much may come at once; of no use where one photo is asked for.
     """
     batch = _batch(key)
     if st.session_state.get(f"{key}-arrived") == batch.ticket:
@@ -54,7 +55,7 @@ def drop_zone(*, key: str, title: str, hint: str) -> Batch | None:
     data = {
         "title": title,
         "hint": hint,
-        "limits": f"At most {count(MAX_FILES)} files and {MAX_TOTAL_BYTES // 1024**3} GB at once.",
+        "limits": f"At most {count(MAX_FILES)} files and {MAX_TOTAL_BYTES // 1024**3} GB at once." if many else "",
         "path": f"/{PATH}",
         "ticket": batch.ticket,
         "maxFile": MAX_FILE_BYTES,

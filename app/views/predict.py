@@ -28,7 +28,7 @@ def main() -> None:
         batch = drop_zone(
             key="predict",
             title="Drop photos, a folder of photos, or a zip here",
-            hint=f"They stay on this machine and in no data set. A photo may have {MAX_PHOTO_BYTES // 1024**2} MB.",
+            hint=f"They stay on this machine and in no data set. A photo may have up to {MAX_PHOTO_BYTES // 1024**2} MB.",
         )
         job = _job(chosen.run_id, batch)
         if job is None:

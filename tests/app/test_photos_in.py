@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,7 +27,8 @@ from app.upload_caps import DROPPED_VARIABLE, dropped_bytes
 from app.upload_door import PATH, upload_routes
 from flows.leash import Mark
 from tests.app.trees import ended, write_trees
-from workflows.errors import SourceError, UsageError
+from workflows.data.sources import open_source
+from workflows.errors import FieldguideError, SourceError, UsageError
 from workflows.store.store import Store
 
 
@@ -315,6 +317,77 @@ def test_an_import_that_fails_says_why_and_leaves_nothing(store: Store, tmp_path
     assert "absent" in job.error.message
     assert job.error.hint
     assert Datasets(store).names() == []
+
+
+def test_a_refused_upload_is_called_by_its_own_name(store: Store) -> None:
+    uploads, jobs = clients.client().uploads, Jobs(store)
+    wrapped, bare = uploads.open(), uploads.open()
+    for batch, top in ((wrapped, "set/"), (bare, "")):
+        for name in ("ash/1.jpg", "birch/notes.txt"):
+            fill(uploads, batch, f"{top}{name}", b"x")
+    for source, name in ((wrapped.folder / "files" / "set", "in set"), (bare.folder / "files", "in what was dropped")):
+        job = ended(jobs.start("look", "", {"source": str(source)}))
+        assert job.error is not None
+        assert name in job.error.message
+        assert str(store.home) not in str(job.error)
+        assert job.error.hint
+
+
+FAULTY: dict[str, dict[str, bytes]] = {
+    "empty": {},
+    "no photo": {"notes.txt": b"x"},
+    "one class": {"ash/1.jpg": b"x"},
+    "an empty class": {"ash/1.jpg": b"x", "birch/notes.txt": b"x"},
+    "splits without classes": {"train/1.jpg": b"x", "val/2.jpg": b"x"},
+    "no split to learn from": {
+        "1.jpg": b"x",
+        "2.jpg": b"x",
+        "labels.csv": b"filename,label,split\n1.jpg,a,val\n2.jpg,b,test",
+    },
+    "splits in part": {"1.jpg": b"x", "2.jpg": b"x", "labels.csv": b"filename,label,split\n1.jpg,a,train\n2.jpg,b,"},
+    "a class only to test": {"train/a/1.jpg": b"x", "val/a/1.jpg": b"y", "train/b/1.jpg": b"z", "val/c/3.jpg": b"w"},
+    "labels in Latin-1": {"1.jpg": b"x", "labels.csv": b"filename,label\n1.jpg,Bl\xfcte"},
+    "labels without columns": {"1.jpg": b"x", "labels.csv": b"file,what\n1.jpg,a"},
+    "two labels": {"1.jpg": b"x", "2.jpg": b"x", "labels.csv": b"filename,label\n1.jpg,a\n1.jpg,b\n2.jpg,b"},
+    "labels of other photos": {"1.jpg": b"x", "labels.csv": b"filename,label\n8.jpg,a\n9.jpg,b"},
+    "broken XML": {"1.jpg": b"x", "annotations.xml": b"<annotations><image"},
+}
+
+
+@pytest.mark.parametrize("kind", FAULTY)
+def test_every_fault_of_a_source_says_what_to_do_in_the_studio(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, content in FAULTY[kind].items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(content)
+    labels = source / "labels.csv"
+    with (
+        pytest.raises(FieldguideError) as raised,
+        open_source(source, labels if labels.exists() else None, workspace=tmp_path / "workspace"),
+    ):
+        pass
+    helps(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"Rar!\x1a\x07\x00", b"no archive"])
+def test_every_fault_of_an_archive_says_what_to_do_in_the_studio(tmp_path: Path, content: bytes) -> None:
+    archive = tmp_path / "set.zip"
+    archive.write_bytes(content)
+    with pytest.raises(FieldguideError) as raised, open_source(archive, workspace=tmp_path / "workspace"):
+        pass
+    helps(raised.value)
+
+
+def helps(error: FieldguideError) -> None:
+    """The advice is a sentence that tells to do something, without the command line, and not the fault again."""
+    assert re.search(
+        r"\b(Choose|Put|Give|Add|Name|Drop|Pack|Correct|Rename|Fill|Call|Expected|Export|must)\b",
+        error.hint,
+        re.IGNORECASE,
+    ), error
+    assert "--" not in error.hint
+    assert "fieldguide" not in error.hint.lower()
 
 
 def test_work_can_be_stopped(store: Store, folder: Path) -> None:
