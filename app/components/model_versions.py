@@ -46,7 +46,7 @@ def champion_card(name: str) -> None:
             _roll_back(name, changes=len(log))
             _hand_out(current, "champion")
             if st.button("Predict photos", key="champion-predict", icon=":material/image_search:"):
-                go("predict", run=current.run_id)
+                go("predict", model=name)
             if st.button("Its evaluation", key="champion-evaluation", icon=":material/grid_on:"):
                 go("evaluation", run=current.run_id)
 
