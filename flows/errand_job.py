@@ -11,8 +11,8 @@ from pathlib import Path
 
 from flows.errands import Errand, Errands
 from flows.leash import Mark
-from flows.runner_job import tell_into
 from flows.service import arguments, begin_job
+from flows.telling import tell_into
 from workflows.errors import FieldguideError, RunCancelled
 from workflows.progress import Progress
 from workflows.store.store import Store

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from flows.leash import Mark
 from flows.service import start_job
 from flows.studio_file import read_studio
+from flows.telling import Told, read_told
 from workflows.errors import FieldguideError, StorageError
 from workflows.store.files import read_json, storage_errors, write_json
 from workflows.store.store import Store
@@ -62,17 +63,6 @@ class Errand:
     def mark(self) -> Mark | None:
         """The process that does it."""
         return Mark.parse(self.process) if self.process else None
-
-
-@dataclass(frozen=True)
-class Told:
-    """How far an errand is, as its process told last."""
-
-    stage: str
-    done: int
-    total: int
-    text: str
-    at: str
 
 
 class Errands:
@@ -145,10 +135,7 @@ class Errands:
 
     def told(self, errand: Errand) -> Told | None:
         """Return how far it is; None before it has told anything."""
-        try:
-            return Told(**read_json(self._path(errand.id, PROGRESS_FILE)))
-        except (StorageError, TypeError):
-            return None
+        return read_told(self.progress_path(errand))
 
     def outcome(self, errand: Errand) -> dict[str, Any] | None:
         """Return what came of it: `error` and `hint`, `stopped`, or the decision's or tuning's id as `subject`."""

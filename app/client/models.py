@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
-from flows.errands import STATES_AT_WORK, Errand, Errands, ErrandState, Told
+from app.client.asked import checked
+from flows.errands import STATES_AT_WORK, Errand, Errands, ErrandState
+from flows.telling import Told
 from workflows.data.publishing import resolve_author
 from workflows.errors import ModelError, UsageError
 from workflows.evaluation.comparison import Comparison
@@ -175,13 +176,7 @@ class Models:
         Raises:
             UsageError: a setting is out of range, or the model is being retrained already.
         """
-        try:
-            asked = RetrainSettings.model_validate(settings)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise UsageError(
-                f"{'.'.join(map(str, first['loc']))}: {first['msg']}.", "Correct it and try again."
-            ) from error
+        asked = checked(RetrainSettings, settings)
         if any(self.errands.state(each) in STATES_AT_WORK for each in self.errands.all("retrain", name)):
             raise UsageError(f"{name} is being retrained already.", "Wait until that is decided, or stop it.")
         self.get(name)

@@ -9,13 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from app.client.asked import checked
 from flows import scheduling
 from flows.leash import Mark
 from flows.studio_file import read_studio
 from flows.watching import add_watch
-from workflows.errors import UsageError
 from workflows.retraining.plan import RetrainSettings
 from workflows.store.schedules import Firing, Missed, Overlap, Schedule
 from workflows.store.store import Store
@@ -88,11 +86,7 @@ class Schedules:
         missed: Missed = "run-once",
     ) -> Schedule:
         """Add a schedule; see :func:`flows.scheduling.add_schedule`. Raises UsageError."""
-        try:
-            wanted = RetrainSettings.model_validate(settings or {})
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+        wanted = checked(RetrainSettings, settings or {})
         times = {"cron": cron, "every_seconds": every_seconds, "on_new_images": on_new_images}
         return scheduling.add_schedule(
             self._store,

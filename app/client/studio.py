@@ -5,33 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import psutil
-from pydantic import ValidationError
 
+from app.client.asked import checked
 from flows.runner_devices import hardware_path
 from flows.runner_queue import Order, Queue
 from flows.studio_file import Part, StudioFile, read_studio
-from workflows.errors import FieldguideError, StorageError, UsageError
+from flows.telling import Told, read_told
+from workflows.errors import FieldguideError, StorageError
 from workflows.store.files import read_json
 from workflows.store.store import Store
 
 DEMO = "digits"
 DEMO_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a running run is, as its process told last."""
-
-    stage: str
-    done: int
-    total: int
-    text: str
-    at: str
-    """ISO 8601, UTC."""
 
 
 class Studio:
@@ -73,12 +61,9 @@ class Studio:
             return ""
         return order.waiting or ("about to start" if "runner" in self.parts() else "waiting for `fieldguide up`")
 
-    def progress(self, run_id: str) -> Progress | None:
+    def progress(self, run_id: str) -> Told | None:
         """Return how far a run that the studio executes is; None before it has told anything."""
-        try:
-            return Progress(**read_json(self._store.run_folder(run_id) / "progress.json"))
-        except (StorageError, TypeError):
-            return None
+        return read_told(self._store.run_folder(run_id) / "progress.json")
 
     # ----------------------------------------------------------------- orders
 
@@ -95,11 +80,7 @@ class Studio:
         """
         from workflows.pipeline import TrainRequest, create_run
 
-        try:
-            asked = TrainRequest.model_validate(dict(request))
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise UsageError(f"The training can't be started: {problems}.") from error
+        asked = checked(TrainRequest, request, "The training can't be started: ")
         run_id = create_run(self._store, asked).run_id
         self._queue.put(run_id, priority)
         return run_id

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 from optuna.study import Study
-from pydantic import ValidationError
 
+from app.client.asked import checked
 from app.client.evaluation import Kept
 from flows.errands import STATES_AT_WORK, Errand, Errands, ErrandState
 from workflows.data.publishing import resolve_author
@@ -170,13 +170,7 @@ class Tunings:
         Raises:
             UsageError: a field is out of range, or there is no budget.
         """
-        try:
-            asked = TuneRequest.model_validate(request)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise UsageError(
-                f"{'.'.join(map(str, first['loc']))}: {first['msg']}.", "Correct it and try again."
-            ) from error
+        asked = checked(TuneRequest, request)
         if asked.trials is None and asked.budget_seconds is None:
             raise UsageError("How long may the tuning take?", "Give a number of trials, or a time.")
         document = asked.model_dump(mode="json")

@@ -79,14 +79,13 @@ def relabel(
 ) -> None:
     """Give images another label; `IMAGE=` takes the label away. Images get their first label here, too."""
     out = Output(as_json)
+    from workflows.data import edits
+    from workflows.data.catalog import find_images
 
     def edit(store: Store, version: DatasetVersion) -> DatasetVersion:
-        from workflows.data.catalog import find_images
-        from workflows.data.edits import relabel as change
-
         wanted = _wanted_labels(labels, encoding)
         ids = find_images(version, wanted)
-        return change(store, name, {ids[key]: wanted[key] for key in wanted}, author=author, reason=reason)
+        return edits.relabel(store, name, {ids[key]: wanted[key] for key in wanted}, author=author, reason=reason)
 
     _change(out, name, edit)
 
@@ -119,12 +118,11 @@ def remove(
 ) -> None:
     """Leave images out of the next version; earlier versions keep them."""
     out = Output(as_json)
+    from workflows.data import edits
+    from workflows.data.catalog import find_images
 
     def edit(store: Store, version: DatasetVersion) -> DatasetVersion:
-        from workflows.data.catalog import find_images
-        from workflows.data.edits import remove as change
-
-        return change(store, name, find_images(version, images).values(), author=author, reason=reason)
+        return edits.remove(store, name, find_images(version, images).values(), author=author, reason=reason)
 
     _change(out, name, edit)
 
@@ -139,13 +137,12 @@ def move(
 ) -> None:
     """Put images into another split. Copies of one picture, and images of one group, stay together."""
     out = Output(as_json)
+    from workflows.data import edits
+    from workflows.data.catalog import find_images
 
     def edit(store: Store, version: DatasetVersion) -> DatasetVersion:
-        from workflows.data.catalog import find_images
-        from workflows.data.edits import move as change
-
-        ids = find_images(version, images)
-        return change(store, name, dict.fromkeys(ids.values(), split.value), author=author, reason=reason)
+        ids = find_images(version, images).values()
+        return edits.move(store, name, dict.fromkeys(ids, split.value), author=author, reason=reason)
 
     _change(out, name, edit)
 
@@ -160,13 +157,9 @@ def rename_class(
 ) -> None:
     """Give a class another name."""
     out = Output(as_json)
+    from workflows.data import edits
 
-    def edit(store: Store, version: DatasetVersion) -> DatasetVersion:
-        from workflows.data.edits import rename_class as change
-
-        return change(store, name, old, new, author=author, reason=reason)
-
-    _change(out, name, edit)
+    _change(out, name, lambda store, _: edits.rename_class(store, name, old, new, author=author, reason=reason))
 
 
 def merge_classes(
@@ -179,13 +172,9 @@ def merge_classes(
 ) -> None:
     """Make one class of several."""
     out = Output(as_json)
+    from workflows.data import edits
 
-    def edit(store: Store, version: DatasetVersion) -> DatasetVersion:
-        from workflows.data.edits import merge_classes as change
-
-        return change(store, name, classes, into, author=author, reason=reason)
-
-    _change(out, name, edit)
+    _change(out, name, lambda store, _: edits.merge_classes(store, name, classes, into, author=author, reason=reason))
 
 
 def resplit(
@@ -199,25 +188,17 @@ def resplit(
     """Divide all labelled images anew into train, val and test. A split that came with them is given up."""
     out = Output(as_json)
     ratios = parse_shares(split)
+    from workflows.data import edits
 
-    def edit(store: Store, version: DatasetVersion) -> DatasetVersion:
-        from workflows.data.edits import resplit as change
-
-        return change(store, name, ratios, seed, author=author, reason=reason)
-
-    _change(out, name, edit)
+    _change(out, name, lambda store, _: edits.resplit(store, name, ratios, seed, author=author, reason=reason))
 
 
 def undo(name: NameArgument, reason: Reason = "", author: Author = None, as_json: AsJson = False) -> None:
     """Go back to what the newest version was made from. It makes a new version: undo again to do it again."""
     out = Output(as_json)
+    from workflows.data import edits
 
-    def edit(store: Store, version: DatasetVersion) -> DatasetVersion:
-        from workflows.data.edits import undo as change
-
-        return change(store, name, author=author, reason=reason)
-
-    _change(out, name, edit)
+    _change(out, name, lambda store, _: edits.undo(store, name, author=author, reason=reason))
 
 
 def register(commands: typer.Typer) -> None:

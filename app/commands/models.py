@@ -13,6 +13,7 @@ from app.words import headline, percent, table
 from workflows.errors import UsageError
 
 if TYPE_CHECKING:
+    from workflows.retraining.plan import RetrainSettings
     from workflows.store.models import DecisionRecord, ModelVersion
     from workflows.store.store import Store
 
@@ -167,6 +168,22 @@ def export(
     out.answer({**_facts(found, None), "folder": dest.resolve()}, f"{found} is in {dest}")
 
 
+def retrain_settings(verb: str, asked: dict[str, Any], rules: dict[str, Any]) -> RetrainSettings:
+    """Return the settings that were given to a verb. Raises UsageError naming the option that is wrong."""
+    from pydantic import ValidationError
+
+    from workflows.retraining.plan import RetrainSettings
+
+    given = {name: value for name, value in asked.items() if value is not None}
+    ruled = {name: value for name, value in rules.items() if value is not None}
+    try:
+        return RetrainSettings.model_validate({**given, "rules": ruled} if ruled else given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][-1]).replace("_", "-")
+        raise UsageError(f"--{option}: {first['msg']}.", f"`fieldguide {verb} --help` shows what it takes.") from error
+
+
 @commands.command(
     epilog=example("fieldguide models retrain birds", "fieldguide models retrain birds --start-from both")
 )
@@ -190,23 +207,12 @@ def retrain(
 ) -> None:
     """Train a challenger on the newest data, judge it against the champion, promote it if it has earned it."""
     out = Output(as_json)
-    from pydantic import ValidationError
-
-    from workflows.retraining.plan import RetrainSettings
-    from workflows.store.store import Store
-
     rules = {"require": require, "margin": margin, "class_drop": class_drop}
     asked = {"min_changes": min_changes, "start_from": start_from, "epochs": epochs, "allow": allow or ()}
-    try:
-        settings = RetrainSettings.model_validate({**asked, "device": device, "rules": rules})
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = str(first["loc"][-1]).replace("_", "-")
-        raise UsageError(
-            f"--{option}: {first['msg']}.", "`fieldguide models retrain --help` shows what it takes."
-        ) from error
+    settings = retrain_settings("models retrain", {**asked, "device": device}, rules)
     from app.bars import Bars
     from flows.deciding import retrain_now
+    from workflows.store.store import Store
 
     store = Store()
     with Bars(out) as bars:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.commands.models import retrain_settings
 from app.commands.tune import seconds_of
 from app.options import AsJson, example
 from app.output import Output
@@ -13,7 +15,6 @@ from app.words import table
 from workflows.errors import UsageError
 
 if TYPE_CHECKING:
-    from workflows.retraining.plan import RetrainSettings
     from workflows.store.schedules import Firing, Schedule
     from workflows.store.store import Store
 
@@ -75,7 +76,7 @@ def add(
         min_changes = min(on_new_images, 20)  # the images that it waited for are reason enough
     rules = {"require": require, "margin": margin, "class_drop": class_drop}
     asked = {"min_changes": min_changes, "start_from": start_from, "epochs": epochs, "allow": allow, "device": device}
-    settings = _settings(asked, rules)
+    settings = retrain_settings("schedule add", asked, rules)
     from flows.scheduling import add_schedule
     from workflows.store.store import Store
 
@@ -97,24 +98,6 @@ def add(
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise UsageError(f"{option} is {value!r}.", f"It must be one of: {', '.join(known)}.")
-
-
-def _settings(asked: dict[str, Any], rules: dict[str, Any]) -> RetrainSettings:
-    """Return the settings that were given. Raises UsageError naming the option that is wrong."""
-    from pydantic import ValidationError
-
-    from workflows.retraining.plan import RetrainSettings
-
-    given = {name: value for name, value in asked.items() if value is not None}
-    ruled = {name: value for name, value in rules.items() if value is not None}
-    try:
-        return RetrainSettings.model_validate({**given, "rules": ruled} if ruled else given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = str(first["loc"][-1]).replace("_", "-")
-        raise UsageError(
-            f"--{option}: {first['msg']}.", "`fieldguide schedule add --help` shows what it takes."
-        ) from error
 
 
 def facts(store: Store, schedule: Schedule) -> dict[str, Any]:
@@ -206,17 +189,22 @@ def _time(value: Any) -> str | None:
     return None if value is None else f"{value:%Y-%m-%d %H:%M}"
 
 
+def _change(out: Output, name: str, change: Callable[[Store, Schedule], None]) -> None:
+    from workflows.store.store import Store
+
+    store = Store()
+    found = store.schedules.get(name)
+    change(store, found)
+    _answer(out, store, found)
+
+
 @commands.command(epilog=example("fieldguide schedule pause birds"))
 def pause(schedule: ScheduleArgument, as_json: AsJson = False) -> None:
     """Let a schedule fire no more until it is resumed."""
     out = Output(as_json)
     from flows import scheduling
-    from workflows.store.store import Store
 
-    store = Store()
-    found = store.schedules.get(schedule)
-    scheduling.pause(store, found)
-    _answer(out, store, found)
+    _change(out, schedule, scheduling.pause)
 
 
 @commands.command(epilog=example("fieldguide schedule resume birds"))
@@ -224,12 +212,8 @@ def resume(schedule: ScheduleArgument, as_json: AsJson = False) -> None:
     """Let a paused schedule fire again; what fell into the pause is not made up for."""
     out = Output(as_json)
     from flows import scheduling
-    from workflows.store.store import Store
 
-    store = Store()
-    found = store.schedules.get(schedule)
-    scheduling.resume(store, found)
-    _answer(out, store, found)
+    _change(out, schedule, scheduling.resume)
 
 
 @commands.command(epilog=example("fieldguide schedule remove s-3f9a21"))

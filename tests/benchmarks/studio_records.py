@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from workflows.data.publishing import locked, publish
+from workflows.data.publishing import locked, next_record, publish_record
 from workflows.data.version import DatasetVersion, image_id
 from workflows.evaluation.label_errors import suspected_labels
 from workflows.evaluation.predictions import metrics_of, predictions_table
@@ -93,7 +93,7 @@ def make_dataset(store: Store, size: Size, random: np.random.Generator) -> Datas
     )
     with locked(store, NAME):
         store.datasets.claim(NAME, "made-up")
-        return publish(
+        record = next_record(
             store,
             NAME,
             table,
@@ -104,6 +104,7 @@ def make_dataset(store: Store, size: Size, random: np.random.Generator) -> Datas
             source="made-up",
             listing="",
         )
+        return publish_record(store, record, table)
 
 
 def _pictures(count: int, random: np.random.Generator) -> list[bytes]:

@@ -22,7 +22,7 @@ from workflows.data.edits import (
     undo,
 )
 from workflows.data.importing import add_dataset
-from workflows.data.publishing import AUTHOR_VARIABLE, publish
+from workflows.data.publishing import AUTHOR_VARIABLE, next_record
 from workflows.data.version import DatasetVersion
 from workflows.errors import DatasetError, UsageError
 from workflows.store.store import Store
@@ -190,7 +190,7 @@ def test_labels_are_composed_and_stripped() -> None:
 def test_publishing_from_an_old_version_is_refused(store: Store, first: DatasetVersion) -> None:
     rename_class(store, "set", "cats", "kittens")
     with pytest.raises(DatasetError, match="changed meanwhile"):
-        publish(
+        next_record(
             store,
             "set",
             first.table(),

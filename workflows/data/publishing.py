@@ -67,54 +67,6 @@ def locked(store: Store, name: str, waiting: Callable[[str], None] = _tell_nobod
         yield
 
 
-def publish(
-    store: Store,
-    name: str,
-    table: pd.DataFrame,
-    *,
-    action: Action,
-    reason: str,
-    author: str | None = None,
-    parent: int | None,
-    given_split: bool,
-    source: str,
-    listing: str,
-    report: ImportReport | None = None,
-    ratios: Sequence[float] | None = None,
-) -> DatasetVersion:
-    """Make `table` the next version of a data set; the caller holds the lock (see :func:`locked`).
-
-    Args:
-        table: one row for each image, with :data:`~workflows.data.version.COLUMNS`.
-        action: what made the version.
-        reason: why, in words.
-        author: who; see :func:`resolve_author`.
-        parent: number of the version that it was made from, which must be the newest; None for the first.
-        given_split: whether the split came with the images.
-        source: folder or archive that the newest images came from.
-        listing: what :func:`~workflows.data.sources.scan` said of the source; equal listings need no new look.
-        report: what an import did, written beside the table.
-        ratios: shares of train, val and test that later images without a split are divided by.
-
-    Raises:
-        DatasetError: `parent` is not the newest version.
-        StorageError: the disk is full, read-only or refuses; no version is made.
-    """
-    record = next_record(
-        store,
-        name,
-        table,
-        action=action,
-        reason=reason,
-        author=author,
-        parent=parent,
-        given_split=given_split,
-        source=source,
-        listing=listing,
-    )
-    return publish_record(store, record, table, report, ratios)
-
-
 def next_record(
     store: Store,
     name: str,
@@ -128,7 +80,17 @@ def next_record(
     source: str,
     listing: str,
 ) -> VersionRecord:
-    """Return the record of a version that is not published yet; see :func:`publish`.
+    """Return the record of a version that is not published yet; the caller holds the lock (see :func:`locked`).
+
+    Args:
+        table: one row for each image, with :data:`~workflows.data.version.COLUMNS`.
+        action: what made the version.
+        reason: why, in words.
+        author: who; see :func:`resolve_author`.
+        parent: number of the version that it was made from, which must be the newest; None for the first.
+        given_split: whether the split came with the images.
+        source: folder or archive that the newest images came from.
+        listing: what :func:`~workflows.data.sources.scan` said of the source; equal listings need no new look.
 
     Raises:
         DatasetError: `parent` is not the newest version.
@@ -165,10 +127,15 @@ def publish_record(
     ratios: Sequence[float] | None = None,
     extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> DatasetVersion:
-    """Write a version's files, then its record; see :func:`publish`.
+    """Make `table` the next version of a data set: write its files, then its record of :func:`next_record`.
 
     Args:
+        report: what an import did, written beside the table.
+        ratios: shares of train, val and test that later images without a split are divided by.
         extra: further tables by their file names, e.g. the measures.
+
+    Raises:
+        StorageError: the disk is full, read-only or refuses; no version is made.
     """
     folder = store.dataset_folder(record.dataset)
     final = folder / str(record.number)
