@@ -167,6 +167,8 @@ def test_a_schedule_from_its_beginning_to_its_end(page: Page, studio: StartedStu
     expect(card).to_contain_text("when it is resumed")
     press(card, "Resume")
     expect(card).not_to_contain_text("when it is resumed")
+    expect(card.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    settle(page)  # until then the buttons beside it are on the move
     press(card, "Run now")
     expect(card).to_contain_text("0 images differ from what the champion was trained on")
     log = page.locator(".st-key-schedule-log").get_by_test_id("stDataFrame")
