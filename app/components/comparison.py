@@ -55,11 +55,11 @@ def metric_changes(found: Comparison, key: str, sides: Sides = RUNS) -> None:
         key=f"metrics-{key}",
         column_order=["metric", "a", "b", "difference", "interval"],
         column_config={
-            "metric": st.column_config.TextColumn("Metric", width=140),
-            "a": st.column_config.NumberColumn(sides.titles[0], format="%.3f", width=70),
-            "b": st.column_config.NumberColumn(sides.titles[1], format="%.3f", width=70),
-            "difference": st.column_config.NumberColumn("Difference", format="%+.3f", width=70),
-            "interval": st.column_config.TextColumn("95 % interval", width=120),
+            "metric": st.column_config.TextColumn("Metric", width=165),
+            "a": st.column_config.NumberColumn(sides.titles[0], format="%.3f", width=66),
+            "b": st.column_config.NumberColumn(sides.titles[1], format="%.3f", width=66),
+            "difference": st.column_config.NumberColumn("Difference", format="%+.3f", width=66),
+            "interval": st.column_config.TextColumn("95 % interval", width=115),
         },
     )
 

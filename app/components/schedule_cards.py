@@ -50,8 +50,9 @@ def _id(brief: ScheduleBrief) -> str:
 
 
 def _fact(column: st.delta_generator.DeltaGenerator, title: str, text: str) -> None:
-    column.caption(title)
-    column.markdown(plain(text))
+    with column.container(gap=None):
+        st.caption(title)
+        st.markdown(plain(text))
 
 
 def _next(brief: ScheduleBrief) -> str:
