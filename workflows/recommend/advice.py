@@ -84,6 +84,7 @@ def device_speed(store: Store, hardware: Hardware, progress: Progress = silent) 
     progress("workflow", 0, 1, "measuring how fast this machine learns; on a busy machine this can take a minute")
     speed = probed_speed(training_rate(hardware), hardware)
     keep_probe(store, hardware, speed)
+    progress("workflow", 1, 1, "measured how fast this machine learns")
     return speed
 
 
