@@ -71,6 +71,11 @@ def _result(tuning: Tuning, result: dict[str, Any]) -> None:
             st.markdown(f"**Winner: trial {best['trial'] + 1}**, trained anew and tested once")
             st.markdown(plain(headline(test)) if test else "There are no test photos.")
             st.caption(plain(_changed(best["params"], (start or {}).get("params") or {})))
+            refit = result.get("refit")
+            if refit:
+                st.caption(
+                    plain(f"On {refit['on']} ({refit['images']} photos), {refit['epochs']} epochs: {refit['chosen']}.")
+                )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if st.button("Its evaluation", key="study-run", type="primary", icon=":material/grid_on:"):
                 go("evaluation", run=result["run_id"])
