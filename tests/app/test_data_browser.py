@@ -75,7 +75,7 @@ def test_from_a_zip_to_labels_and_out_again(studio: StartedStudio, page: Page, f
     expect(page.get_by_text("Download the original")).to_be_visible()
     assert "image=" in page.url
     settle(page)
-    tiles.nth(1).click()
+    tiles.nth(1).press("Enter")  # as the mouse chose the first
     expect(page.get_by_text("2 chosen")).to_be_visible()
     page.get_by_role("button", name="Review").click()
     page.get_by_label("Why, if you like").fill("are these <b>roses</b>?")

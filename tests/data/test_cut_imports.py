@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
 import signal
@@ -48,11 +47,11 @@ def check_complete(store: Store, version: DatasetVersion) -> None:
     assert not list((store.cache_folder / "unpacked").rglob("*.png"))
 
 
-def kill_at(store: Store, source: Path, seconds: float) -> int:
+def kill_at(store: Store, source: Path, seconds: float) -> int | None:
     """Import in a process that is killed after so many seconds; return its exit status."""
     child = start(lambda: add_dataset(Store(store.home), "set", source))
     time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
+    child.kill()
     return end(child)
 
 

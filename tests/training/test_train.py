@@ -17,6 +17,7 @@ from workflows.data.importing import dataset_for_path
 from workflows.errors import DeviceError, RunCancelled, RunError, StorageError, TrainingError
 from workflows.graph.settings import AugmentationSettings, EvaluationSettings, ModelSettings, TrainingSettings
 from workflows.store.store import Store
+from workflows.training import checkpoint
 from workflows.training import trainer as trainer_module
 from workflows.training.checkpoint import load_checkpoint, save_checkpoint
 from workflows.training.job import TrainingJob
@@ -200,7 +201,7 @@ def test_too_little_room_for_checkpoints_is_said_before_training(
     tmp_path: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = job(tmp_path, tiny_source)
-    monkeypatch.setattr(trainer_module, "free_bytes", lambda _path: 1_000_000)
+    monkeypatch.setattr(checkpoint, "free_bytes", lambda _path: 1_000_000)
     with pytest.raises(StorageError, match="1 MB are free"):
         train(made)
     assert not made.checkpoint.exists()

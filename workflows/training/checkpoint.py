@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from workflows.errors import RunError
-from workflows.store.files import atomic_path
+from workflows.errors import RunError, StorageError
+from workflows.store.files import atomic_path, free_bytes
 
 FORMAT = 1
 
@@ -44,6 +44,18 @@ def load_checkpoint(path: Path, run_id: str) -> dict[str, Any] | None:
     if state.get("run_id") != run_id or state.get("format") != FORMAT:
         raise RunError(f"The checkpoint {path} does not belong to run {run_id} of this version of Fieldguide.")
     return state
+
+
+def check_room(folder: Path, parameters: int) -> None:
+    """Raise StorageError if checkpoints of a model with so many parameters won't fit: before hours of training, not
+    after its first epoch."""
+    # weights, their average, the best, two moments; and the checkpoint before is kept until the new one is safe
+    needed, free = 2 * 5 * 4 * parameters, free_bytes(folder)
+    if free < needed:
+        raise StorageError(
+            f"Checkpoints of this model need {needed / 1e6:.0f} MB in {folder}, but {free / 1e6:.0f} MB are free.",
+            "Free some space, or set FIELDGUIDE_HOME to a larger disk; `fieldguide runs resume` goes on from here.",
+        )
 
 
 def random_state() -> dict[str, Any]:

@@ -27,15 +27,20 @@ from ultralytics.utils import DEFAULT_CFG, RANK
 from ultralytics.utils.torch_utils import unwrap_model
 
 from workflows.data.pixels import Pixels, SquareTransform, open_pixels
-from workflows.errors import RunCancelled, StorageError, TrainingError
+from workflows.errors import RunCancelled, TrainingError
 from workflows.evaluation.metrics import classification_metrics
 from workflows.evaluation.predictions import dynamics_table, step_table
 from workflows.graph.settings import TrainingSettings
 from workflows.progress import Progress, silent
-from workflows.store.files import free_bytes
 from workflows.store.store import Store
 from workflows.training.augment import Augmenter
-from workflows.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from workflows.training.checkpoint import (
+    check_room,
+    load_checkpoint,
+    random_state,
+    restore_random_state,
+    save_checkpoint,
+)
 from workflows.training.job import TrainingJob
 from workflows.training.loader import BatchLoader, EpochBatches, TrainingPhotos
 from workflows.training.network import (
@@ -343,18 +348,7 @@ class FieldguideTrainer(ClassificationTrainer):
         if self._resumed:
             self._restore(self._resumed)
         if self.recorder is not None:
-            self._check_room()
-
-    def _check_room(self) -> None:
-        """Say before hours of training, not after the first epoch, that checkpoints won't fit."""
-        parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        # weights, their average, the best, two moments; and the checkpoint before is kept until the new one is safe
-        needed, free = 2 * 5 * 4 * parameters, free_bytes(self.job.outputs)
-        if free < needed:
-            raise StorageError(
-                f"Checkpoints of this model need {needed / 1e6:.0f} MB in {self.job.outputs}, but {free / 1e6:.0f} MB are free.",
-                "Free some space, or set FIELDGUIDE_HOME to a larger disk; `fieldguide runs resume` goes on from here.",
-            )
+            check_room(self.job.outputs, sum(parameter.numel() for parameter in self.model.parameters()))
 
     def _restore(self, state: dict[str, Any]) -> None:
         unwrap_model(self.model).load_state_dict(state["model"])

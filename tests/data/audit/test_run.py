@@ -76,7 +76,7 @@ def test_the_gate_names_each_error_its_images_and_what_lets_it_pass(store: Store
     with pytest.raises(DatasetError) as caught:
         refuse_errors(report)
     assert "tiny-class" in caught.value.message
-    assert "(3 images)" in caught.value.message
+    assert "(3 photos)" in caught.value.message
     assert "--allow tiny-class" in caught.value.hint
     refuse_errors(report, ["tiny-class"])
     refuse_errors(AuditReport("set", 1, 33, (), 0.1))
