@@ -15,7 +15,7 @@ from app.words import table
 from workflows.errors import FieldguideError
 
 if TYPE_CHECKING:
-    from workflows.store.watching import WatchedFolder
+    pass
 
 commands = typer.Typer(help="Watch folders: their new photos go into a data set by themselves.", no_args_is_help=True)
 
@@ -66,23 +66,12 @@ def list_(as_json: AsJson = False) -> None:
     store = Store()
     found = store.watched.list()
     rows = [
-        [one.id, one.dataset, one.folder, "paused" if one.paused else f"every {length(one.every_seconds)}", told(one)]
+        [one.id, one.dataset, one.folder, "paused" if one.paused else f"every {length(one.every_seconds)}", one.outcome]
         for one in found
     ]
     none = "No folder is watched. Begin: fieldguide watch add DATASET FOLDER"
     shown = table(["watch", "data set", "folder", "looked at", "last import"], rows) if rows else none
     out.answer([vars(one) for one in found], shown)
-
-
-def told(watch: WatchedFolder) -> str:
-    """Say what came of the last import."""
-    report = watch.last_report
-    if not report:
-        return "nothing yet"
-    if "error" in report:
-        return f"failed: {report['error']}"
-    changed = f"v{report['version']}" if report["changed"] else "nothing new"
-    return f"{changed}; {report['accepted']} accepted, {report['rejected']} rejected, {report['ignored']} ignored"
 
 
 def _change(name: str, out: Output, **columns: Any) -> None:
@@ -131,7 +120,7 @@ def run_now(watch: WatchArgument, as_json: AsJson = False) -> None:
     report = import_now(store, found)
     if "error" in report:
         raise FieldguideError(report["error"], report["hint"])
-    out.answer(report, told(store.watched.get(found.id)))
+    out.answer(report, store.watched.get(found.id).outcome)
 
 
 def register(app: typer.Typer) -> None:

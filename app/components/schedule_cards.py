@@ -107,24 +107,13 @@ def watch_card(watch: WatchedFolder) -> None:
                 st.badge("paused", color="gray", icon=":material/pause:")
         left, right = st.columns([1, 4])
         _fact(left, "Looked at", ago(watch.last_seen_at) if watch.last_seen_at else "not yet")
-        _fact(right, "Last import", import_in_words(watch))
+        _fact(right, "Last import", watch.outcome)
         with st.container(horizontal=True):
             label, icon = ("Resume", "play_circle") if watch.paused else ("Pause", "pause")
             _button(label, f"hold-{key}", icon, lambda: client().schedules.pause_watch(key, not watch.paused))
             _button("Import now", f"import-{key}", "download", lambda: client().schedules.import_now(key))
             _button("Open the data set", f"open-{key}", "photo_library", lambda: go("data", dataset=watch.dataset))
             _remove(key, "The folder is watched no longer; what was imported stays.", client().schedules.remove_watch)
-
-
-def import_in_words(watch: WatchedFolder) -> str:
-    """Say what came of the last import."""
-    report = watch.last_report
-    if not report:
-        return "nothing yet"
-    if "error" in report:
-        return f"failed: {report['error']}"
-    changed = f"version {report['version']}" if report["changed"] else "nothing new"
-    return f"{changed}: {report['accepted']} taken in, {report['rejected']} rejected, {report['ignored']} ignored"
 
 
 def log_table(firings: list[Firing]) -> None:

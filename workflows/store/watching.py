@@ -37,6 +37,17 @@ class WatchedFolder:
     last_seen_at: datetime | None
     last_report: dict[str, Any] | None
 
+    @property
+    def outcome(self) -> str:
+        """What came of the last import, in words."""
+        report = self.last_report
+        if not report:
+            return "nothing yet"
+        if "error" in report:
+            return f"failed: {report['error']}"
+        changed = f"version {report['version']}" if report["changed"] else "nothing new"
+        return f"{changed}: {report['accepted']} taken in, {report['rejected']} rejected, {report['ignored']} ignored"
+
 
 @dataclass(frozen=True)
 class Webhook:
