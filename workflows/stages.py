@@ -212,7 +212,7 @@ def train_model(context: RunContext) -> dict[str, Any]:
     with hold_device(
         store.home,
         device,
-        lambda text: context.progress("train", 0, 1, text),
+        lambda text: context.progress("turn", 0, 1, text),
         owner=context.run_id,
         poll=context.check_cancelled,
     ):

@@ -20,6 +20,7 @@ WORDS = {
     "split": "split",
     "augmentation": "decoding",
     "model": "first weights",
+    "turn": "",
     "training": "training",
     "evaluation": "evaluation",
     "explanation": "explanation",

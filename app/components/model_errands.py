@@ -26,6 +26,7 @@ STAGES = {
     "prefect": "Prefect",
     "retrain": "Retraining",
     "train": "Training",
+    "turn": "",
     "import": "Taking in",
     "pixels": "Preparing images",
     "evaluate": "Evaluating",
