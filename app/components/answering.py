@@ -34,23 +34,27 @@ class Answerer:
     value: str
 
 
-def pick_answerer(key: str) -> Answerer | None:
+def pick_answerer(key: str, follow: bool = False) -> Answerer | None:
     """Let a model (its champion answers) or a finished run be chosen; the address (`?model=` or `?run=`) says which.
 
     None (and what to do instead) if there is none, or if the address names one that can't be asked.
+
+    Args:
+        key: tells several choices in one session apart.
+        follow: begin with the run that other pages have shown, if any, rather than with the first model.
     """
     with guarded():
         asked = st.query_params.get("run")
-        if asked is not None and "model" not in st.query_params and not askable(asked, key):
+        if asked is not None and "model" not in st.query_params and not _askable(asked, key):
             return None
         found = [*_models(), *_runs()]
         if found:
-            return _choice(found, key)
+            return _choice(found, key, follow)
         _nothing_trained(key)
     return None
 
 
-def askable(run_id: str, key: str) -> bool:
+def _askable(run_id: str, key: str) -> bool:
     """Return whether a run has a classifier to ask; say what to do if it has none."""
     try:
         state = client().runs.get(run_id).state
@@ -152,12 +156,12 @@ def _runs() -> list[Answerer]:
     return [Answerer(run_id, f"Run {run_id}", "run", run_id) for run_id in ids]
 
 
-def _choice(found: list[Answerer], key: str) -> Answerer:
+def _choice(found: list[Answerer], key: str, follow: bool) -> Answerer:
     widget, last = f"{key}-answerer", f"{key}-answerer-last"
     by_name = {f"{each.parameter}={each.value}": each for each in found}
     wanted = next((f"{name}={st.query_params[name]}" for name in ("model", "run") if name in st.query_params), None)
     if wanted not in by_name:
-        wanted = st.session_state.get(last)
+        wanted = st.session_state.get(last, f"run={st.session_state.get('last-run')}" if follow else None)
     st.session_state[widget] = wanted if wanted in by_name else next(iter(by_name))
 
     def note() -> None:

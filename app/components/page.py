@@ -170,21 +170,19 @@ def pick_dataset(key: str = "pick") -> str | None:
     return None
 
 
-def pick_run(key: str = "pick", states: Sequence[str] = ()) -> str | None:
+def pick_run(key: str = "pick") -> str | None:
     """Let a run be chosen, bound to `?run=`; None (and an empty state) if there is none.
 
     Args:
         key: tells several choices in one page apart.
-        states: offer only runs in these states, e.g. `("finished",)`; all if empty.
     """
     with guarded():
-        ids = client().runs.ids(states=states, besides=st.query_params.get("run"))
+        ids = client().runs.ids(besides=st.query_params.get("run"))
         if ids:
             return _pick("Run", "run", ids, key)
-        text = "No training has finished yet." if "finished" in states else "Nothing was trained yet."
         train = Action("Set up a training", page="workflow", icon="play_arrow", primary=True)
         begin = Action("Bring in photos", page="data", icon="upload", primary=True)
-        empty_state(text, train if client().store.datasets.list() else begin, key=key)
+        empty_state("Nothing was trained yet.", train if client().store.datasets.list() else begin, key=key)
     return None
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.answering import askable, asking
+from app.components.answering import asking, pick_answerer
 from app.components.heatmap_answer import explanation
 from app.components.heatmap_subject import choose_stored, choose_upload
-from app.components.page import empty_state, guarded, header, pick_run
+from app.components.page import empty_state, guarded, header
 
 SOURCES = {"stored": "From the data set", "upload": "Upload"}
 
@@ -15,12 +15,10 @@ SOURCES = {"stored": "From the data set", "upload": "Upload"}
 def main() -> None:
     """Draw the page."""
     header("Explain", "Where the network looked in a photo, and what spoke for which class.")
-    asked = st.query_params.get("run")
-    if asked is not None and not askable(asked, "explain"):
+    answerer = pick_answerer("explain", follow=True)
+    if answerer is None:
         return
-    run = pick_run("explain", states=("finished",))
-    if run is None:
-        return
+    run = answerer.run_id
     left, right = st.columns([4, 9], gap="medium")
     with left:
         source = st.segmented_control(
