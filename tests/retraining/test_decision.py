@@ -55,7 +55,10 @@ def test_a_clearly_better_challenger_is_promoted() -> None:
 def test_a_worse_challenger_is_not(require: str) -> None:
     labels = labels_of(300)
     a, b = np.arange(300) % 10 > 0, np.arange(300) % 4 > 0
-    assert not decide(answers(a, labels), answers(b, labels), PromotionRules(require=require)).promote
+    decision = decide(answers(a, labels), answers(b, labels), PromotionRules(require=require))
+    assert not decision.promote
+    words = {"better": "That is worse, and not by bad luck. And recall falls", "not-worse": "It is not sure"}
+    assert words[require] in decision.reason
 
 
 @pytest.mark.parametrize("require", ["better", "not-worse"])

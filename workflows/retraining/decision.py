@@ -99,7 +99,7 @@ def decide(
     drops = class_drops(comparison, rules)
     shown, why = _evidence(comparison, rules)
     vetoes = [drop for drop in drops if drop.counts]
-    reason = f"{why} {_drops_in_words(vetoes, rules)}" if vetoes else why
+    reason = f"{why} {'But' if shown else 'And'} {_drops_in_words(vetoes, rules)}" if vetoes else why
     return Decision(shown and not vetoes, reason.strip(), comparison, tuple(drops))
 
 
@@ -128,8 +128,11 @@ def _evidence(comparison: Comparison, rules: PromotionRules) -> tuple[bool, str]
     if mended == broken == 0:
         return False, f"{facts} Both get the same images right: nothing is gained."
     if rules.require == "better":
-        shown = mended > broken and comparison.p_value < rules.level
-        verdict = "That is better than by luck." if shown else f"That is not surely better (level {rules.level:g})."
+        told_apart = comparison.p_value < rules.level
+        shown = mended > broken and told_apart
+        verdict = f"That is not surely better (level {rules.level:g})."
+        if told_apart:
+            verdict = "That is better than by luck." if shown else "That is worse, and not by bad luck."
     else:
         shown = float(top1["low"]) > -rules.margin
         asked = f"within {100 * rules.margin:g} points"
@@ -140,4 +143,4 @@ def _evidence(comparison: Comparison, rules: PromotionRules) -> tuple[bool, str]
 def _drops_in_words(drops: Sequence[ClassDrop], rules: PromotionRules) -> str:
     named = ", ".join(f"{drop.name} ({drop.champion:.0%} to {drop.challenger:.0%})" for drop in drops[:5])
     more = f" and {len(drops) - 5} more" if len(drops) > 5 else ""
-    return f"But recall falls by more than {rules.class_drop:.0%} in: {named}{more}."
+    return f"recall falls by more than {rules.class_drop:.0%} in: {named}{more}."
