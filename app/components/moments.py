@@ -114,7 +114,13 @@ def show_metrics(judged: Judged, before: Judged | None) -> None:
     places = [*st.columns(WIDTHS), *st.columns(WIDTHS)]
     places.pop(len(WIDTHS)).metric("Images", count(metrics["support"]))
     for place, (title, name, words) in zip(places, shown, strict=False):
-        place.metric(title, percent(metrics[name]), help=words, **_delta(metrics, old, name))
+        place.metric(title, _fitting(metrics[name]), help=words, **_delta(metrics, old, name))
+
+
+def _fitting(share: float) -> str:
+    """0.9437 -> '94.4 %', 1.0 -> '100 %', for which '100.0 %' would leave no room."""
+    text = percent(share)
+    return text.replace("100.0", "100")
 
 
 def _delta(metrics: dict[str, Any], old: dict[str, Any], name: str) -> dict[str, Any]:
