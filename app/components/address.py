@@ -5,12 +5,15 @@ The address is the truth; widgets are set from it before they are drawn and writ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 ARROW = "→"
+OVERTAKEN_SECONDS = 0.7
+"""How long after a choice the page may still be asked for with the address from before it."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,42 @@ def focus_on(*, cell: tuple[str, str] | None = None, label: str | None = None) -
 
 def bind(parameter: str, options: Sequence[str], default: str, key: str) -> Callable[[], None]:
     """Set the widget `key` from the address; return its `on_change`, which writes the address."""
-    wanted = st.query_params.get(parameter)
-    st.session_state[key] = wanted if wanted in options else default
+    last = f"{key}-last-choice"
 
-    def note() -> None:
-        chosen = st.session_state.get(key)
+    def write(chosen: str | None) -> None:
         if chosen is None or chosen == default:
             st.query_params.pop(parameter, None)
         else:
-            st.query_params[parameter] = str(chosen)
+            st.query_params[parameter] = chosen
 
+    def note() -> None:
+        chosen = st.session_state.get(key)
+        st.session_state[last] = _Choice(st.query_params.get(parameter), chosen, time.monotonic())
+        write(chosen)
+
+    choice: _Choice | None = st.session_state.get(last)
+    if choice is not None and choice.is_newer_than(st.query_params.get(parameter)):
+        write(choice.chosen)
+    wanted = st.query_params.get(parameter)
+    st.session_state[key] = wanted if wanted in options else default
     return note
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What was chosen a moment ago, and what the address said before."""
+
+    before: str | None
+    chosen: str | None
+    at: float
+
+    def is_newer_than(self, address: str | None) -> bool:
+        """Return whether this address is one from before the choice.
+
+        A run of the page that something else asked for (work that ended, say) just when a person chose may come after
+        the choice with the address from before it. Without this the choice would be undone.
+        """
+        return address == self.before and time.monotonic() - self.at < OVERTAKEN_SECONDS
 
 
 def pick_view(titles: Mapping[str, str], default: str, key: str) -> str:
