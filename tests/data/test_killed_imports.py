@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from multiprocessing.context import ForkProcess
@@ -15,6 +16,7 @@ from tests.data.conftest import MakeImages
 from workflows.data import importing, publishing
 from workflows.data.catalog import get_version, list_datasets, list_versions
 from workflows.data.importing import add_dataset
+from workflows.data.verification import Journal
 from workflows.errors import DatasetError
 from workflows.store.datasets import DatasetRecords
 from workflows.store.store import Store
@@ -24,7 +26,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 def start(action: Callable[[], object]) -> ForkProcess:
     """Run `action` in a process of its own, which begins as a copy of this one: what a test patched is patched there."""
-    process = multiprocessing.get_context("fork").Process(target=action)
+
+    def act() -> None:
+        action()
+        os._exit(0)  # what else this copy would wind up belongs to the tests
+
+    process = multiprocessing.get_context("fork").Process(target=act)
     process.start()
     return process
 
@@ -112,3 +119,21 @@ def test_two_folders_of_one_name_at_once(store: Store, make_images: MakeImages) 
     found = list_datasets(store)
     assert [version.name for version in found] == ["photos", "photos-2", "photos-3"]
     assert {version.source for version in found} == {str(source) for source in sources}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_killed_when_all_was_done_but_clearing_away(
+    store: Store, make_images: MakeImages, tmp_path: Path, kind: str
+) -> None:
+    source = make_images(a=20, b=20)
+    if kind == "zip":
+        source = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", source.parent, source.name))
+
+    def import_and_die_last() -> None:
+        Journal.forget = die  # type: ignore[method-assign]
+        add_dataset(Store(), "set", source)
+
+    assert end(start(import_and_die_last)) == -signal.SIGKILL
+    assert [path.name for path in (store.cache_folder / "imports").iterdir()] == ["set.jsonl"]
+    assert add_dataset(store, "set", source).version.number == 1
+    assert not list((store.cache_folder / "imports").iterdir())

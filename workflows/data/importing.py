@@ -209,7 +209,12 @@ def _unchanged_archive(store: Store, name: str, asked: _Asked) -> ImportReport |
     before = _before(store, name)
     source = str(asked.source.expanduser().absolute())
     same = _same_listing(before, asked, asked.listing(fingerprint), source)
-    return load_report(before.versions[-1]) if same else None
+    # a journal is there while another import is under way, or after one that was killed: then it is to be cleared away
+    return load_report(before.versions[-1]) if same and not _journal_path(store, name).exists() else None
+
+
+def _journal_path(store: Store, name: str) -> Path:
+    return store.cache_folder / "imports" / f"{name}.jsonl"
 
 
 def _take_in(
@@ -228,9 +233,10 @@ def _take_in(
         store.blobs.sweep()
         before = _before(store, name)
         if _same_listing(before, asked, asked.listing(found.fingerprint), str(found.source)):
+            _journal_path(store, name).unlink(missing_ok=True)  # of one that was killed when all was done but this
             return load_report(before.versions[-1])
         measured = kept_measures(before.versions[-1].folder) if before.versions else None
-        journal = Journal(store.cache_folder / "imports" / f"{name}.jsonl", known_images(before.table, measured))
+        journal = Journal(_journal_path(store, name), known_images(before.table, measured))
         with journal:
             images = verify_images(found.entries, store.blobs, journal, progress, threads)
         refuse_unreadable(found, images)
