@@ -8,7 +8,6 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Slow tests train in several processes at once; were each to take all cores, they would wait for one another.
 # All cores, up to four, for the tests; what one file's tests share stays in one process.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 CODE := workflows flows app tests
@@ -54,6 +53,7 @@ demo: install ## Run the whole job on 1,797 handwritten digits: import, recommen
 test: lint ## Check style, types and layers, and run the tests
 	$(BIN)/python -m pytest $(PARALLEL)
 
+# Slow tests train in several processes at once; were each to take all cores, they would wait for one another.
 test-slow: install ## Run the slow tests alone (kill and resume, whole demo, exactness)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m slow
 
