@@ -57,6 +57,7 @@ def test_from_a_zip_to_labels_and_out_again(studio: StartedStudio, page: Page, f
     eventually(lambda: not list((studio.home / "cache" / "uploads").glob("*/files/*")), what="the upload was left")
 
     # audit and mend
+    settle(page)
     page.get_by_text("Audit", exact=True).click()
     expect(
         page.get_by_text("1 image is the same", exact=False).or_(page.get_by_text("same", exact=False)).first
@@ -77,8 +78,11 @@ def test_from_a_zip_to_labels_and_out_again(studio: StartedStudio, page: Page, f
     settle(page)
     tiles.nth(1).press("Enter")  # as the mouse chose the first
     expect(page.get_by_text("2 chosen")).to_be_visible()
+    settle(page)
     page.get_by_role("button", name="Review").click()
     page.get_by_label("Why, if you like").fill("are these <b>roses</b>?")
+    page.get_by_label("Why, if you like").press("Enter")
+    settle(page)
     page.get_by_role("button", name="Put 2 photos on the list").click()
     eventually(lambda: len(client.datasets.reviews("flowers")) == 2)
 
@@ -95,6 +99,8 @@ def test_ten_photos_by_hot_keys_and_a_csv_in_and_out(
     page.get_by_role("button", name="Take the photos without labels").click()
     expect(page.get_by_text("12 photos", exact=True)).to_be_visible()
     page.get_by_label("Name of the data set").fill("garden")
+    page.get_by_label("Name of the data set").press("Enter")
+    settle(page)
     page.get_by_role("button", name="Import 12 photos").click()
     expect(page.get_by_text("Version 1: 12 photos taken in")).to_be_visible()
 

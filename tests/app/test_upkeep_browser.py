@@ -99,6 +99,8 @@ def test_a_model_is_opened_another_version_promoted_and_that_taken_back(page: Pa
     expect(crowned).to_contain_text(f"{MODEL} v{3 - better}")
     expect(crowned).to_contain_text("it was *kinder*")
     crowned.get_by_role("button", name=re.compile("^.*Roll back")).click()
+    settle(page)
+    expect(page.get_by_label("Why", exact=True)).to_have_count(1)  # not the form of the page before as well
     fill(page, "Why", "complaints from the field")
     press(page, "Roll back")
     expect(crowned).to_contain_text(f"{MODEL} v{better}")
