@@ -41,6 +41,14 @@ def labelled(page: Page, number: int) -> None:
     settle(page)  # a key that comes before all is drawn may find the photo before, or nobody
 
 
+def write(page: Page, label: str, text: str) -> None:
+    """Fill one field, and wait until it was taken over."""
+    field = page.get_by_label(label, exact=True)
+    field.fill(text)
+    field.press("Enter")
+    settle(page)
+
+
 def test_from_a_zip_to_labels_and_out_again(studio: StartedStudio, page: Page, flowers: Path, tmp_path: Path) -> None:
     client = studio.client
     archive = shutil.make_archive(str(tmp_path / "flowers"), "zip", flowers.parent, "flowers")
@@ -80,9 +88,7 @@ def test_from_a_zip_to_labels_and_out_again(studio: StartedStudio, page: Page, f
     expect(page.get_by_text("2 chosen")).to_be_visible()
     settle(page)
     page.get_by_role("button", name="Review").click()
-    page.get_by_label("Why, if you like").fill("are these <b>roses</b>?")
-    page.get_by_label("Why, if you like").press("Enter")
-    settle(page)
+    write(page, "Why, if you like", "are these <b>roses</b>?")
     page.get_by_role("button", name="Put 2 photos on the list").click()
     eventually(lambda: len(client.datasets.reviews("flowers")) == 2)
 
@@ -98,9 +104,7 @@ def test_ten_photos_by_hot_keys_and_a_csv_in_and_out(
     page.locator("input.pick-files").set_input_files(bare)
     page.get_by_role("button", name="Take the photos without labels").click()
     expect(page.get_by_text("12 photos", exact=True)).to_be_visible()
-    page.get_by_label("Name of the data set").fill("garden")
-    page.get_by_label("Name of the data set").press("Enter")
-    settle(page)
+    write(page, "Name of the data set", "garden")
     page.get_by_role("button", name="Import 12 photos").click()
     expect(page.get_by_text("Version 1: 12 photos taken in")).to_be_visible()
 
