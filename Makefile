@@ -8,15 +8,15 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# All cores, up to four, for the tests; what one file's tests share stays in one process.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# All cores, up to four, for the tests; what one file's tests share stays in one process. The longest files go first.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 CODE := workflows flows app tests
 
 # The first interpreter that is new enough and can make a virtual environment. PYTHON=... chooses another.
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
 	"$$name" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 
-.PHONY: help install demo test test-all test-slow lint format lock clean
+.PHONY: help install demo test test-all test-slow lint pictures format lock clean
 
 help: ## Show this list
 	@echo "Fieldguide: the self-hosted studio for image classifiers"
@@ -53,9 +53,9 @@ demo: install ## Run the whole job on 1,797 handwritten digits: import, recommen
 test: lint ## Check style, types and layers, and run the tests
 	$(BIN)/python -m pytest $(PARALLEL)
 
-# Slow tests train in several processes at once; were each to take all cores, they would wait for one another.
-test-slow: install ## Run the slow tests alone (kill and resume, whole demo, exactness)
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m slow
+test-slow: install ## Run the slow tests alone (kill and resume, whole demo, exactness), and properties with more examples
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
+	$(BIN)/python -m pytest $(PARALLEL) -m "hypothesis and not slow" --hypothesis-profile thorough
 
 test-all: lint ## Run every test
 	$(BIN)/python -m pytest -m "slow or not slow"
@@ -65,6 +65,9 @@ lint: install ## Check style, types and layers
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+pictures: install ## Take the pictures of the studio in docs/ again (needs Chromium; takes some minutes)
+	$(BIN)/python -m tests.app.tour_pictures
 
 format: install ## Bring the code into shape
 	$(BIN)/ruff check --fix $(CODE)

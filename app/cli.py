@@ -19,8 +19,10 @@ from app.commands import (
     dataset_edits,
     dataset_fetch,
     dataset_history,
+    dataset_suspects,
     demo,
     doctor,
+    marks,
     models,
     runs,
     schedule,
@@ -54,10 +56,10 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Begin with: fieldguide train FOLDER, where FOLDER has one sub-folder of photos for each class.")
+@app.callback(epilog="Start with: fieldguide train FOLDER, where FOLDER has one sub-folder of photos for each class.")
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None: ...
 
@@ -70,11 +72,13 @@ serve.register(app)
 dataset_edits.register(dataset.commands)
 dataset_history.register(dataset.commands)
 dataset_audit.register(dataset.commands)
+dataset_suspects.register(dataset.commands)
 dataset_fetch.register(dataset.commands)
-app.add_typer(dataset.commands, name="dataset", rich_help_panel="Parts of the job")
-app.add_typer(workflow.commands, name="workflow", rich_help_panel="Parts of the job")
-app.add_typer(runs.commands, name="runs", rich_help_panel="Parts of the job")
-app.add_typer(models.commands, name="models", rich_help_panel="Parts of the job")
+marks.register(runs.commands, dataset.commands)
+app.add_typer(dataset.commands, name="dataset", rich_help_panel="Further commands")
+app.add_typer(workflow.commands, name="workflow", rich_help_panel="Further commands")
+app.add_typer(runs.commands, name="runs", rich_help_panel="Further commands")
+app.add_typer(models.commands, name="models", rich_help_panel="Further commands")
 schedule.register(app)
 watch.register(app)
 alerts.register(app)
@@ -83,7 +87,7 @@ doctor.register(app)
 
 
 def main() -> None:
-    """Run the command line and exit. Our own errors are words; anything else is a bug and shows its traceback."""
+    """Run the command line and exit. Our own errors are shown as messages; anything else is a bug and shows its traceback."""
     try:
         app()
     except FieldguideError as error:
@@ -91,16 +95,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
-    except BrokenPipeError:  # the reader of our answer has seen enough (`| head`)
+    except BrokenPipeError:  # the reader closed the pipe (`| head`)
         if Output.current is not None:
-            Output.current.hush()
+            Output.current.discard()
         sys.exit(1)
-    except OSError as error:  # raised inside a library: our own code says it in words where it happens
+    except OSError as error:  # raised inside a library: our own code reports such errors where they happen
         if error.errno not in DISK_TROUBLE:
             raise
         where = f": {error.filename}" if error.filename else ""
-        trouble = StorageError(
-            f"{error.strerror}{where}.", "`fieldguide doctor` shows how much room there is, and where."
-        )
+        trouble = StorageError(f"{error.strerror}{where}.", "`fieldguide doctor` shows the free space.")
         (Output.current or Output()).fail(trouble)
         sys.exit(trouble.exit_code)

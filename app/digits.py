@@ -7,12 +7,14 @@ from pathlib import Path
 from workflows.progress import Progress, silent
 from workflows.store.files import atomic_path
 
+DEMO = "digits"
+"""What the data set of the demo is called."""
 SIDE = 32
 """The digits come as 8 x 8 pixels, which is less than a network can take."""
 
 
 def write_digits(folder: Path, progress: Progress = silent) -> int:
-    """Write the digits to `folder/<digit>/<number>.png`, enlarged smoothly to 32 x 32; return how many there are.
+    """Write the digits to `folder/<digit>/<number>.png`, enlarged smoothly to 32 x 32; return their number.
 
     Files that are there already stay as they are.
     """

@@ -1,16 +1,16 @@
-"""A login by OpenID Connect: is `[auth]` in `HOME/secrets.toml` written so that it can work, and who may come in?"""
+"""A login by OpenID Connect: is `[auth]` in `HOME/secrets.toml` valid, and who may use the studio?"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from workflows.errors import StorageError, UsageError
+from workflows.serving.listening import is_loopback
 
 NAME = "secrets.toml"
 REQUIRED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
@@ -30,7 +30,7 @@ client_secret = "…"
 server_metadata_url = "https://PROVIDER/.well-known/openid-configuration"
 
 [fieldguide]
-people = ["anna@example.org", "@example.org"]   # who may come in; leave it out for all whom the provider knows"""
+people = ["anna@example.org", "@example.org"]   # who may sign in; leave it out for all accounts of the provider"""
 
 
 def is_configured(home: Path) -> bool:
@@ -44,7 +44,7 @@ def is_configured(home: Path) -> bool:
 
 
 def check(home: Path) -> None:
-    """Refuse an `[auth]` section that could not work, or would let everybody in.
+    """Refuse an `[auth]` section that could not work, or would admit everybody.
 
     Raises:
         UsageError: with what to write, or to install.
@@ -63,14 +63,14 @@ def check(home: Path) -> None:
     if auth["server_metadata_url"].startswith(FOR_EVERYBODY) and not people(document):
         raise UsageError(
             f"At {urlsplit(auth['server_metadata_url']).netloc} everybody has an account: all could use the studio.",
-            f'Name who may come in, in {home / NAME}:\n\n[fieldguide]\npeople = ["anna@example.org", "@example.org"]',
+            f'Name who may sign in, in {home / NAME}:\n\n[fieldguide]\npeople = ["anna@example.org", "@example.org"]',
         )
     if find_spec("authlib") is None:
         raise UsageError("Signing in by OpenID Connect needs Authlib.", "pip install 'Authlib>=1.3.2'")
 
 
 def people(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return who may come in: mail addresses, or `@` and a domain; empty for all whom the provider signs in.
+    """Return who may sign in: mail addresses, or `@` and a domain; empty for all whom the provider signs in.
 
     Raises:
         UsageError: `people` is no list of texts.
@@ -85,19 +85,19 @@ def people(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(each.strip().lower() for each in named)
 
 
-def may_come_in(named: tuple[str, ...], user: Mapping[str, Any]) -> bool:
-    """Return whether somebody who has signed in is among those named.
+def is_allowed(allowed: tuple[str, ...], user: Mapping[str, Any]) -> bool:
+    """Return whether a user who has signed in may use the studio.
 
     Args:
-        named: what :func:`people` returned.
+        allowed: what :func:`people` returned.
         user: the claims of the identity token; an address counts only if the provider does not call it unverified.
     """
-    if not named:
+    if not allowed:
         return True
     address = str(user.get("email") or "").lower()
     if user.get("email_verified") in (False, "false") or address.count("@") != 1:
         return False
-    return address in named or f"@{address.partition('@')[2]}" in named
+    return address in allowed or f"@{address.partition('@')[2]}" in allowed
 
 
 def _wrong(auth: Mapping[str, Any]) -> str:
@@ -106,7 +106,7 @@ def _wrong(auth: Mapping[str, Any]) -> str:
     if not _is_web(auth["server_metadata_url"], beyond=True):
         return "server_metadata_url must begin with https://."
     if len(auth["cookie_secret"]) < SHORTEST_SECRET:
-        return f"cookie_secret needs {SHORTEST_SECRET} characters or more; whoever guesses it can come in."
+        return f"cookie_secret needs {SHORTEST_SECRET} characters or more; whoever guesses it can sign in."
     return ""
 
 
@@ -115,14 +115,7 @@ def _is_web(address: str, beyond: bool) -> bool:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return False
-    return parts.scheme == "https" or not beyond or _is_here(parts.hostname)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "https" or not beyond or is_loopback(parts.hostname)
 
 
 def _text(section: Mapping[str, Any], name: str) -> str:

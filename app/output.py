@@ -1,8 +1,8 @@
-"""What a command says: its answer on stdout, everything else on stderr.
+"""A command's output: its result on stdout, everything else on stderr.
 
-Libraries print when they like, some from C. So that `--json` gives exactly one document, a command first takes
-stdout away from everybody (file descriptor 1 becomes stderr, for child processes too) and keeps the real one for
-its answer alone.
+Libraries print at will, some from C. So that `--json` gives exactly one document, a command first takes
+stdout away from everything else (file descriptor 1 becomes stderr, for child processes too) and keeps the real one for
+its result alone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from workflows.errors import ColumnsError
+from workflows.words import SHOWN
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -21,11 +24,11 @@ if TYPE_CHECKING:
     from workflows.errors import FieldguideError
 
 PIPE_WIDTH = 10_000
-"""Where no terminal shows the tables, nothing has to be folded."""
+"""Width without a terminal, so that nothing is folded."""
 
 
 class Output:
-    """The two voices of one command: `answer` for its result, `note` for everything else."""
+    """The two channels of a command: `answer` for its result, `note` for everything else."""
 
     current: Output | None = None
 
@@ -37,7 +40,7 @@ class Output:
         Output.current = self
 
     def _console(self, stream: TextIO) -> Console:
-        from rich.console import Console  # a tenth of a second that `--json` needn't spend
+        from rich.console import Console  # a tenth of a second that `--json` does not need
 
         if stream not in self._consoles:
             width = None if stream.isatty() else PIPE_WIDTH
@@ -50,7 +53,7 @@ class Output:
         return self._console(sys.stderr)
 
     def answer(self, document: Any, *human: RenderableType) -> None:
-        """Give the command's result: `document` as JSON if asked for, else the `human` texts and tables."""
+        """Print the command's result: `document` as JSON with `--json`, else the `human` texts and tables."""
         self.answered = True
         if self.as_json:
             from workflows.store.files import to_plain
@@ -64,40 +67,67 @@ class Output:
         self._stdout.flush()
 
     def text(self, text: str) -> None:
-        """Give raw text (a YAML document, a graph) as the result, without wrapping or colours."""
+        """Print raw text (a YAML document, a graph) as the result, without wrapping or colours."""
         self.answered = True
         self._stdout.write(text if text.endswith("\n") else text + "\n")
         self._stdout.flush()
 
     def note(self, text: str) -> None:
-        """Say something beside the result."""
+        """Print a remark on stderr."""
         self.notes.print(text, markup=False)
 
-    def hush(self) -> None:
-        """Drop what is still to be written: nobody reads the answer any more."""
+    def discard(self) -> None:
+        """Drop unwritten output: nobody reads it any more."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stdout.fileno())
         os.close(nowhere)
 
     def fail(self, error: FieldguideError) -> None:
-        """Say what went wrong and what to do about it; with `--json` stdout gets it as a document, too."""
+        """Print what went wrong and what to do about it; with `--json` stdout gets it as a document, too."""
         from rich.text import Text
 
         self.notes.print(Text.assemble(("Error: ", "bold red"), error.message))
-        if error.hint:
-            self.notes.print(Text.assemble(("What to do: ", "bold"), error.hint))
+        if len(error.problems) > SHOWN:
+            self.note(f"All {len(error.problems):,}: {self.whole_list(error.problems, '`problems` of the answer')}")
+        hint = _advice(error)
+        if hint:
+            self.notes.print(Text.assemble(("What to do: ", "bold"), hint))
         if self.as_json and not self.answered:
-            self.answer({"error": error.message, "hint": error.hint})
+            self.answer({**error.document(), "hint": hint})
+
+    def whole_list(self, lines: Iterable[str], in_answer: str) -> str:
+        """Return where the whole of a shortened list is: in the answer as JSON, else in a file written now.
+
+        Args:
+            lines: all of the list.
+            in_answer: where it is with `--json`.
+        """
+        if self.as_json:
+            return in_answer
+        from workflows.errors import StorageError
+        from workflows.store.reports import keep_list
+
+        try:
+            return str(keep_list(lines))
+        except StorageError:  # the message is still useful without the file
+            return f"{in_answer}, with --json"
+
+
+def _advice(error: FieldguideError) -> str:
+    """Return the hint, with the options that name columns."""
+    missing = error.missing if isinstance(error, ColumnsError) else ()
+    options = " ".join(f"--{name}-column NAME" for name in missing)
+    return f"{error.hint} Options: {options}" if options else error.hint
 
 
 def _take_stdout() -> TextIO:
-    """Return the real stdout; from now on whatever else writes to it lands on stderr."""
+    """Return the real stdout; from now on everything else that writes to it goes to stderr."""
     if Output.current is not None:
         return Output.current._stdout
     sys.stdout.flush()
     try:
         descriptor = os.dup(1)
-    except OSError:  # the caller closed it: nobody listens
+    except OSError:  # the caller closed it
         return Path(os.devnull).open("w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr

@@ -1,4 +1,4 @@
-"""The studio's password: one for all who may come in, kept as a scrypt hash in `HOME/password` (mode 0600)."""
+"""The studio's password: one for all users, stored as a scrypt hash in `HOME/password` (mode 0600)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def set_password(home: Path, password: str) -> None:
     """Set the password of the studio in `home`.
 
     Raises:
-        UsageError: it is too short, or only blanks.
+        UsageError: it is too short or blank.
         StorageError: it can't be written.
     """
     if len(password.strip()) < SHORTEST:
         raise UsageError(
-            f"A password needs {SHORTEST} characters or more.", "Some words in a row are easy to remember."
+            f"A password needs {SHORTEST} characters or more.", "Several words in a row are easy to remember."
         )
     salt = secrets.token_bytes(16)
     document = {"salt": salt.hex(), "n": COST, "r": BLOCK, "p": LANES, "hash": _hash(password, salt).hex()}
@@ -50,7 +50,7 @@ def is_right(home: Path, password: str) -> bool:
         salt, expected = bytes.fromhex(document["salt"]), bytes.fromhex(document["hash"])
         found = _hash(password, salt, document["n"], document["r"], document["p"])
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{home / NAME} is damaged.", "Set it anew: fieldguide up --set-password") from error
+        raise StorageError(f"{home / NAME} is damaged.", "Set it again: fieldguide up --set-password") from error
     return hmac.compare_digest(found, expected)
 
 

@@ -1,6 +1,7 @@
-"""Who has given the password: a signed token with an end, which the browser keeps in a cookie that scripts can't read.
+"""Sessions of users who gave the password: a signed token that expires, in a cookie that scripts can't read.
 
-Nothing is kept here, so a restart of the web process forgets nobody. Setting another password ends all sessions.
+Nothing is stored on the server, so a restart of the web process ends no session. Setting another password ends all
+sessions; with Starlette's SessionMiddleware it would not, since its key is fixed when the server starts.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from workflows.errors import StorageError
 from workflows.store.files import storage_errors
 
 SECONDS = 7 * 24 * 3600
-"""How long a browser that gave the password is let in."""
+"""How long a browser stays signed in."""
 
 
 class Sessions:
-    """Issues tokens and knows them again."""
+    """Issues and verifies tokens."""
 
     def __init__(self, home: Path, secret: str, port: int) -> None:
-        """Keep the sessions of a studio.
+        """Create the sessions of a studio.
 
         Args:
             home: the state folder, with the password's hash.
@@ -38,8 +39,8 @@ class Sessions:
         body = f"{int(time.time()) + SECONDS}.{secrets.token_urlsafe(12)}"
         return f"{body}.{self._sign(body)}"
 
-    def knows(self, token: str | None) -> bool:
-        """Return whether a token is one of ours and still good. Raises StorageError as `issue` does."""
+    def is_valid(self, token: str | None) -> bool:
+        """Return whether a token was issued here and has not expired. Raises StorageError as `issue` does."""
         body, _, signature = (token or "").rpartition(".")
         until, dot, _ = body.partition(".")
         if not dot or not until.isascii() or not until.isdigit() or len(until) > 12 or int(until) <= time.time():
@@ -47,7 +48,7 @@ class Sessions:
         return hmac.compare_digest(signature.encode(), self._sign(body).encode())
 
     def set_cookie(self, token: str, secure: bool) -> str:
-        """Return the `Set-Cookie` header that keeps a token, or an empty one, which makes the browser forget."""
+        """Return the `Set-Cookie` header for a token; an empty token deletes the cookie."""
         age = SECONDS if token else 0
         end = "; Secure" if secure else ""
         return f"{self.cookie}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{end}"

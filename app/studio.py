@@ -7,24 +7,24 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 from app import oidc
 from app.password import is_set
-from app.supervisor import RUNNER_STOP_SECONDS, Service, Supervisor
+from app.served import Served, read_served, served_changed, token_file
+from app.supervisor import HEALTH, RUNNER_STOP_SECONDS, Service, Supervisor
 from app.web_server import settings as web_settings
-from flows.leash import Mark
+from flows.process_identity import ProcessIdentity
 from flows.runtime import LOOPBACK, studio_server_command, studio_server_environment
 from flows.studio_file import StudioFile, read_studio
+from workflows import settings
 from workflows.errors import FieldguideError, StorageError, UsageError
-from workflows.store.files import atomic_path, storage_errors
+from workflows.serving.listening import is_loopback
+from workflows.store.files import stored_secret
 from workflows.store.locks import FileLock
 
-WELL = "/_stcore/health"
 ANYWHERE = ("0.0.0.0", "::")
 
 
@@ -33,8 +33,8 @@ class StudioError(FieldguideError):
 
 
 @dataclass(frozen=True)
-class Door:
-    """Where the studio listens, and the name by which a browser on this machine asks for it."""
+class ListenAddress:
+    """Where the studio listens, and the host name for browsers on this machine."""
 
     host: str
     port: int
@@ -46,29 +46,26 @@ class Door:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
-    def beyond(self) -> bool:
-        """Whether others than this machine can come to it."""
-        try:
-            return self.host != "localhost" and not ip_address(self.host).is_loopback
-        except ValueError:
-            return True
+    def is_exposed(self) -> bool:
+        """Whether other machines can reach it."""
+        return not is_loopback(self.host)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names that a browser may ask for."""
+    def host_names(self) -> tuple[str, ...]:
+        """The host names that a request may address the studio by."""
         own = (self.host,) if self.host not in ANYWHERE else (socket.gethostname(), socket.getfqdn(), *_addresses())
-        named = tuple(name for name in os.environ.get("FIELDGUIDE_HOSTS", "").split(",") if name)
-        return tuple(dict.fromkeys(["localhost", *LOOPBACK, "[::1]", "::1", *(own if self.beyond else ()), *named]))
+        named = tuple(name for name in (settings.HOSTS.read() or "").split(",") if name)
+        return tuple(dict.fromkeys(["localhost", *LOOPBACK, "[::1]", "::1", *(own if self.is_exposed else ()), *named]))
 
-    def open(self) -> socket.socket:
-        """Return the listening socket. Raises StudioError if the port is taken or the address is not ours."""
+    def listen(self) -> socket.socket:
+        """Return the listening socket. Raises StudioError if the port is taken or the address is not this machine's."""
         try:
             family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
             return socket.create_server((self.host, self.port), family=family, backlog=128)
         except OSError as error:
             raise StudioError(
                 f"Can't listen on {self.host} port {self.port}: {error.strerror or error}.",
-                f"Something else uses it? Choose another port: fieldguide up --port {self.port + 1}",
+                f"If something else uses it, choose another port: fieldguide up --port {self.port + 1}",
             ) from error
 
 
@@ -80,18 +77,18 @@ def _addresses() -> list[str]:
     return [a.address for found in psutil.net_if_addrs().values() for a in found if a.family in families]
 
 
-def check_door(home: Path, door: Door) -> None:
-    """Refuse to listen beyond this machine unless somebody asks who comes in, and to start with a login that fails.
+def check_access(home: Path, address: ListenAddress) -> None:
+    """Refuse to listen for other machines without a login, and to start with an unusable login.
 
     Raises:
-        UsageError: with what to set, to write or to install.
+        UsageError: its hint says what to set, write or install.
         StorageError: `secrets.toml` can't be read.
     """
     if oidc.is_configured(home):
         oidc.check(home)
-    elif door.beyond and not is_set(home):
+    elif address.is_exposed and not is_set(home):
         raise UsageError(
-            f"On {door.host} everybody on the network could use the studio.",
+            f"On {address.host} everyone on the network could use the studio.",
             f"Set a password first: fieldguide up --set-password. Or let people sign in by OpenID Connect, in "
             f"{home / oidc.NAME}:\n{oidc.EXAMPLE}\n\n"
             "The connection is not encrypted: put a reverse proxy with TLS before it.",
@@ -99,7 +96,7 @@ def check_door(home: Path, door: Door) -> None:
 
 
 def claim(home: Path) -> FileLock:
-    """Be the one studio of this home. Raises StudioError if another one is up; says where."""
+    """Lock this home for one studio. Raises StudioError with the address of a running one."""
     lock = FileLock(home / "locks" / "studio.lock")
     if lock.acquire("studio", timeout=0.5):
         return lock
@@ -113,19 +110,20 @@ def claim(home: Path) -> FileLock:
 
 
 class Studio:
-    """The studio's parts, ready to be supervised. Use it as a context manager: it holds lock and sockets."""
+    """The studio's services, ready to be supervised. Use it as a context manager: it holds lock and sockets."""
 
-    def __init__(self, home: Path, door: Door, tell: Callable[[str], None]) -> None:
-        """Claim the home and open the sockets. Raises StudioError, UsageError, StorageError."""
+    def __init__(self, home: Path, address: ListenAddress, report: Callable[[str], None]) -> None:
+        """Lock the home and open the sockets. Raises StudioError, UsageError, StorageError."""
         self.home = home
-        check_door(home, door)
+        check_access(home, address)
         self._lock = claim(home)
         self._sockets: list[socket.socket] = []
+        self._served: tuple[tuple[int, int], dict[str, Service]] = ((-1, -1), {})
         try:
-            self._web = self._keep(door.open())
-            self.door = Door(door.host, self._web.getsockname()[1])
+            self._web = self._keep(address.listen())
+            self.address = ListenAddress(address.host, self._web.getsockname()[1])
             self.file = self._describe()
-            self.supervisor = Supervisor(home, self.file, self._services(), tell)
+            self.supervisor = Supervisor(home, self.file, self._services(), report, self._served_services)
         except FieldguideError:
             self.close()
             raise
@@ -135,7 +133,7 @@ class Studio:
         return opened
 
     def close(self) -> None:
-        """Give sockets and lock back."""
+        """Release sockets and lock."""
         for opened in self._sockets:
             opened.close()
         self._lock.release()
@@ -148,12 +146,12 @@ class Studio:
         else:
             url = os.environ["PREFECT_API_URL"]
         return StudioFile(
-            process=str(Mark.mine()),
-            url=self.door.url,
+            process=str(ProcessIdentity.current()),
+            url=self.address.url,
             prefect_url=url,
             prefect_auth=f"fieldguide:{secrets.token_urlsafe(24)}" if own else "",
             inference_url="",
-            inference_token=_kept_secret(self.home / "studio" / "inference-token"),
+            inference_token=stored_secret(self.home / "studio" / "inference-token"),
             started_at=datetime.now(UTC).isoformat(),
         )
 
@@ -174,25 +172,25 @@ class Studio:
         )
 
     def _web_service(self) -> Service:
-        door, listener = self.door, self._web
-        secret = _kept_secret(self.home / "studio" / "cookie-secret")
+        address, listener = self.address, self._web
+        secret = stored_secret(self.home / "studio" / "cookie-secret")
         return Service(
             "web",
-            lambda: _python("app.web_server", str(listener.fileno()), str(Mark.mine())),
-            environment=web_settings(self.home, door.host, door.port, door.names, secret),
+            lambda: _python("app.web_server", str(listener.fileno()), str(ProcessIdentity.current())),
+            environment=web_settings(self.home, address.host, address.port, address.host_names, secret),
             descriptors=(listener.fileno(),),
-            health=lambda: f"{door.url}{WELL}",
+            health=lambda: f"{address.url}{HEALTH}",
         )
 
     def _access(self) -> dict[str, str]:
-        """Return what a child needs to talk to Prefect's server."""
+        """Return the environment that a child needs for Prefect's server."""
         access = {"PREFECT_API_URL": self.file.prefect_url, "NO_PROXY": _no_proxy(), "no_proxy": _no_proxy()}
         return access | ({"PREFECT_API_AUTH_STRING": self.file.prefect_auth} if self.file.prefect_auth else {})
 
     def _runner_service(self) -> Service:
         return Service(
             "runner",
-            lambda: _python("flows.runner", "--studio", str(Mark.mine())),
+            lambda: _python("flows.runner", "--studio", str(ProcessIdentity.current())),
             environment=self._access(),
             after=("web",),
             stop_seconds=RUNNER_STOP_SECONDS,
@@ -201,7 +199,7 @@ class Studio:
     def _scheduler_service(self) -> Service:
         return Service(
             "scheduler",
-            lambda: _python("flows.scheduler", "--studio", str(Mark.mine())),
+            lambda: _python("flows.scheduler", "--studio", str(ProcessIdentity.current())),
             environment=self._access(),
             after=("web", "prefect") if self.file.prefect_auth else ("web",),
             stop_seconds=RUNNER_STOP_SECONDS,
@@ -218,6 +216,26 @@ class Studio:
 
         return Service("inference", command, health=lambda: f"{self.file.inference_url}/health", after=("web",))
 
+    def _served_services(self) -> dict[str, Service]:
+        """Return a service for every model that is to be served; read again when the record has changed."""
+        changed = served_changed(self.home)
+        if changed != self._served[0]:
+            try:
+                found = read_served(self.home)
+            except StorageError:
+                return self._served[1]  # a damaged record stops no model that is being served
+            self._served = changed, {f"{each.part} {each.since}": self._served_service(each) for each in found}
+        return self._served[1]
+
+    def _served_service(self, served: Served) -> Service:
+        token = token_file(self.home, served.model)
+        what = ("--run", served.model, "--pinned", "--port", str(served.port), "--token-file", str(token))
+        return Service(
+            served.part,
+            lambda: _python("workflows.serving", *what, "--parent", str(os.getpid())),
+            health=lambda: f"{served.address}/health",
+        )
+
 
 def _python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
@@ -231,21 +249,3 @@ def _free_port() -> int:
 def _no_proxy() -> str:
     known = [host for host in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if host]
     return ",".join(dict.fromkeys([*known, *LOOPBACK]))
-
-
-def _kept_secret(path: Path) -> str:
-    """Return the secret in a file that only its owner can read; it is made at the first asking. Raises StorageError."""
-    with storage_errors(path, "read"), suppress(FileNotFoundError):
-        found = path.read_text(encoding="ascii").strip()
-        if found:
-            return found
-    made = secrets.token_urlsafe(32)
-    with atomic_path(path) as temporary:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(made)
-    if path.stat().st_mode & 0o077:
-        raise StorageError(
-            f"{path} can be read by others.", "Choose a file system that keeps secrets for FIELDGUIDE_HOME."
-        )
-    return made

@@ -1,15 +1,16 @@
-"""Starts the studio's processes, starts again what dies, and ends them all in order.
+"""Starts the studio's processes, restarts those that die, and ends them all in order.
 
 ::
 
-    supervisor ─┬─ prefect     Prefect's API, on loopback, for who knows the token
+    supervisor ─┬─ prefect     Prefect's API, on loopback, needs the token
                 ├─ runner ──── trainings, each in a process group of its own
                 ├─ scheduler ─ retrainings by schedule, watched folders
-                ├─ inference   models kept warm, on loopback, for who knows the token
-                └─ web         Streamlit
+                ├─ inference   loaded models, on loopback, needs the token
+                ├─ web         Streamlit
+                └─ serving-…   one for each model that is served to people's own programs
 
-Each is a leader of its own process group, so that Ctrl-C reaches the supervisor alone; each watches the supervisor
-and goes when that is gone, however it went. State and addresses stand in `HOME/studio.json`.
+Each leads its own process group, so that Ctrl-C reaches the supervisor alone; each watches the supervisor
+and ends when that has ended, in whatever way. State and addresses are in `HOME/studio.json`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,10 +34,12 @@ POLL_SECONDS = 0.25
 PROBE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 HEALTHY_SECONDS = 60.0
-"""Who ran this long may die again without being thought hopeless."""
+"""A process that ran this long is restarted without a longer pause."""
 RUNNER_STOP_SECONDS = 16.0
 STOP_SECONDS = 3.0
 LOG_BYTES = 5_000_000
+HEALTH = "/_stcore/health"
+"""The studio's address that says "ok" and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,18 @@ class Service:
 
     name: str
     command: Callable[[], Sequence[str]]
-    """Asked at every start."""
+    """Called at every start."""
     environment: dict[str, str] = field(default_factory=dict)
     descriptors: tuple[int, ...] = ()
     """Sockets that it inherits."""
     health: Callable[[], str] = lambda: ""
-    """An address that answers 200 once it is ready; empty if being alive is all it can show."""
+    """An address that answers 200 once it is ready; empty if being alive counts as ready."""
     headers: dict[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
-    """Those that must have become ready before it starts the first time."""
+    """Services that must have been ready before its first start."""
     stop_seconds: float = STOP_SECONDS
     outlasts: bool = False
-    """It is ended when all others have ended, because they need it to the end."""
+    """It is ended after all others, because they need it to the end."""
 
 
 class Child:
@@ -89,8 +92,8 @@ class Child:
         self._started = time.monotonic()
         self.part.pid, self.part.state = self._process.pid, "starting"
 
-    def look(self) -> str:
-        """Look how it fares; return what there is to tell about it, if anything."""
+    def check(self) -> str:
+        """Check the process; return a message if something happened."""
         if self._process is None:
             if self.part.restarts and time.monotonic() >= self._retry_at:
                 self.start()
@@ -107,7 +110,7 @@ class Child:
         return ""
 
     def _died(self, code: int) -> str:
-        _end_group(self._process, signal.SIGKILL)  # nothing of it may go on behind its successor's back
+        _end_group(self._process, signal.SIGKILL)  # no rest of it may run beside its successor
         self._process = None
         pause = min(float(2**self._failures), LONGEST_PAUSE_SECONDS)
         self._failures += 1
@@ -130,14 +133,14 @@ class Child:
         except (URLError, OSError):
             return False
 
-    def ask_to_end(self) -> None:
+    def terminate(self) -> None:
         """Send SIGTERM."""
         self.part.state = "stopped"
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
     def end(self, seconds: float) -> None:
-        """Wait so long for its end, then end it and whatever it started."""
+        """Wait that long for its end, then kill it and whatever it started."""
         if self._process is None:
             return
         with suppress(subprocess.TimeoutExpired):
@@ -148,7 +151,7 @@ class Child:
 
 
 def _end_group(process: subprocess.Popen[bytes] | None, number: int) -> None:
-    """Signal a process's whole group, which it led."""
+    """Signal the process group that a process leads."""
     try:
         if process is not None:
             os.killpg(process.pid, number)
@@ -159,26 +162,45 @@ def _end_group(process: subprocess.Popen[bytes] | None, number: int) -> None:
 class Supervisor:
     """Keeps services running between `start` and `stop`."""
 
-    def __init__(self, home: Path, file: StudioFile, services: Sequence[Service], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        file: StudioFile,
+        services: Sequence[Service],
+        report: Callable[[str], None],
+        further: Callable[[], Mapping[str, Service]] = dict,
+    ) -> None:
         """Prepare to supervise.
 
         Args:
             home: the state folder.
             file: the addresses; its `parts` are kept up to date here.
             services: in the order of their start.
-            tell: told what happens, a line at a time.
+            report: called with each event, one line.
+            further: services that come and go while the studio runs, by what identifies them; called at each check.
         """
-        self._home, self._file, self._tell = home, file, tell
-        self.children = [Child(service, home / "logs" / f"{service.name}.log") for service in services]
+        self._home, self._file, self._report = home, file, report
+        self._further = further
+        self._fixed = [self._child(service) for service in services]
+        self._coming: dict[str, Child] = {}
         self._file.parts = {child.part.name: child.part for child in self.children}
-        self._waiting = list(self.children)
+        self._waiting = list(self._fixed)
 
-    def look(self) -> None:
-        """Start who may start, look after the rest, and write down how it stands."""
+    def _child(self, service: Service) -> Child:
+        return Child(service, self._home / "logs" / f"{service.name}.log")
+
+    @property
+    def children(self) -> list[Child]:
+        """All processes under supervision."""
+        return [*self._fixed, *self._coming.values()]
+
+    def check(self) -> None:
+        """Start services that may start, check the others, and write their states."""
         changed = self._start_waiting()
+        changed = self._follow() or changed
         for child in self.children:
-            if child not in self._waiting and (news := child.look()):
-                self._tell(news)
+            if child not in self._waiting and (news := child.check()):
+                self._report(news)
                 changed = True
         if changed:
             self._write()
@@ -191,23 +213,39 @@ class Supervisor:
             self._waiting.remove(child)
         return bool(able)
 
+    def _follow(self) -> bool:
+        """End the further services that are no longer wanted, then start the new ones: they may need the same port."""
+        wanted = self._further()
+        gone = [name for name in self._coming if name not in wanted]
+        for name in gone:
+            child = self._coming.pop(name)
+            child.terminate()
+            child.end(child.service.stop_seconds)
+            self._file.parts.pop(child.part.name, None)
+        new = [name for name in wanted if name not in self._coming]
+        for name in new:
+            child = self._coming[name] = self._child(wanted[name])
+            self._file.parts[child.part.name] = child.part
+            child.start()
+        return bool(gone or new)
+
     def is_up(self) -> bool:
-        """Return whether every service has been ready once."""
-        return all(child.was_ready for child in self.children)
+        """Return whether every service that belongs to the studio itself has been ready once."""
+        return all(child.was_ready for child in self._fixed)
 
     def stop(self) -> None:
         """End all services, within some 20 s."""
         for outlasts in (False, True):
             wave = [child for child in self.children if child.service.outlasts is outlasts]
-            asked = time.monotonic()
+            requested_at = time.monotonic()
             for child in wave:
-                child.ask_to_end()
+                child.terminate()
             for child in wave:
-                child.end(asked + child.service.stop_seconds - time.monotonic())
+                child.end(requested_at + child.service.stop_seconds - time.monotonic())
         (self._home / "studio.json").unlink(missing_ok=True)
 
     def _write(self) -> None:
         try:
             self._file.write(self._home)
         except StorageError as error:
-            self._tell(str(error))  # a full disk must not end the studio
+            self._report(str(error))  # a full disk must not end the studio

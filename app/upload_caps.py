@@ -1,12 +1,11 @@
-"""A bound for all that Streamlit's own upload fields hold in memory, of all sessions together.
+"""A limit for everything that Streamlit's own upload fields hold in memory, over all sessions.
 
-Streamlit bounds each file (`server.maxUploadSize`) and keeps it in memory until its session ends; it has no bound for
-the sum. Here a file is refused before its body is read, if it would go beyond.
+Streamlit limits each file (`server.maxUploadSize`) and holds it in memory until its session ends; it has no limit for
+the sum. Here a file that would exceed it is refused before its body is read.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,26 +13,22 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
 from workflows.errors import UsageError
+from workflows.serving.limits import MEGABYTE
+from workflows.settings import MAX_DROPPED_GB, MAX_UPLOADS_MB, Setting
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 PATH = "/_stcore/upload_file/"
-TOTAL_VARIABLE = "FIELDGUIDE_MAX_UPLOADS_MB"
-TOTAL_MB = 1_500
-MEGABYTE = 1024**2
-DROPPED_VARIABLE = "FIELDGUIDE_MAX_DROPPED_GB"
-DROPPED_GB = 24
-"""For what goes to disk instead, see :mod:`app.client.uploads`: all batches together."""
 
 
 class UploadCaps:
-    """Refuses uploads that the memory set aside for them can't hold."""
+    """Refuses uploads beyond the memory reserved for them."""
 
     def __init__(self, app: ASGIApp, held: Callable[[], int] | None = None) -> None:
-        """Stand before `app`; `held` tells how many bytes the sessions hold, by default Streamlit's."""
+        """Wrap `app`; `held` returns how many bytes the sessions hold, by default Streamlit's."""
         self._app, self._held = app, held or held_by_sessions
-        self._most = megabytes(TOTAL_VARIABLE, TOTAL_MB) * MEGABYTE
+        self._most = megabytes(MAX_UPLOADS_MB) * MEGABYTE
         self._coming = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,8 +42,8 @@ class UploadCaps:
             return
         size = int(length)
         if self._held() + self._coming + size > self._most:
-            why = f"All uploads together may hold {self._most // MEGABYTE:,} MB of memory, and that is used up. Close "
-            why += f"other windows of the studio, import from a folder, or raise {TOTAL_VARIABLE}.\n"
+            why = f"All uploads together may use {self._most // MEGABYTE:,} MB of memory, which is used up. Close "
+            why += f"other windows of the studio, import from a folder, or raise {MAX_UPLOADS_MB.variable}.\n"
             await PlainTextResponse(why, 413)(scope, receive, send)
             return
         self._coming += size  # no lock: all requests share one thread
@@ -58,21 +53,27 @@ class UploadCaps:
             self._coming -= size
 
 
-def megabytes(variable: str, default: int) -> int:
-    """Return what an environment variable allows, in MB. Raises UsageError if it is no whole number above 0."""
-    return _whole_number(variable, default, "MB")
+def megabytes(setting: Setting) -> int:
+    """Return the value of a setting, in MB. Raises UsageError if it is no whole number above 0."""
+    return _whole_number(setting, "MB")
 
 
 def dropped_bytes() -> int:
-    """Return how much all that was dropped may take on disk. Raises UsageError if the setting is no number above 0."""
-    return _whole_number(DROPPED_VARIABLE, DROPPED_GB, "GB") * 1024**3
+    """Return how many bytes all batches of uploads together may take on disk; see :mod:`app.client.uploads`.
+
+    Raises:
+        UsageError: the setting is no whole number above 0.
+    """
+    return _whole_number(MAX_DROPPED_GB, "GB") * 1024**3
 
 
-def _whole_number(variable: str, default: int, unit: str) -> int:
-    given = os.environ.get(variable, str(default)).strip()
+def _whole_number(setting: Setting, unit: str) -> int:
+    read = setting.read()
+    given = (setting.default if read is None else read).strip()
     if not (given.isascii() and given.isdigit() and int(given)):
         raise UsageError(
-            f"{variable} must be a whole number of {unit} above 0, not {given!r}.", f"The default: {default}"
+            f"{setting.variable} must be a whole number of {unit} above 0, not {given!r}.",
+            f"The default: {setting.default}",
         )
     return int(given)
 

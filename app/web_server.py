@@ -1,4 +1,4 @@
-"""The studio's web process: Streamlit on an inherited socket, with doors that Streamlit leaves open shut.
+"""The studio's web process: Streamlit on an inherited socket, with the checks that Streamlit lacks.
 
 Started by the supervisor as `python -m app.web_server DESCRIPTOR STUDIO`; its settings come in the environment (see
 `settings`). The socket belongs to the supervisor: while this process is started anew, browsers wait instead of failing.
@@ -12,22 +12,20 @@ import socket
 import sys
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from starlette.responses import PlainTextResponse
 
 import workflows  # noqa: F401 - first: it sets the switches that Streamlit reads when it is imported
-from app.upload_caps import TOTAL_MB, TOTAL_VARIABLE, UploadCaps, dropped_bytes, megabytes
-from flows.leash import Mark, follow
+from app.upload_caps import UploadCaps, dropped_bytes, megabytes
+from flows.process_identity import ProcessIdentity, exit_with
 from workflows import environment
+from workflows.palette import PALETTES
+from workflows.serving.host_check import HostCheck, Refusal
+from workflows.serving.listening import is_loopback
+from workflows.settings import HOSTS, MAX_UPLOAD_MB, MAX_UPLOADS_MB, WEB_OPTIONS
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-OPTIONS_VARIABLE = "FIELDGUIDE_WEB_OPTIONS"
-UPLOAD_VARIABLE = "FIELDGUIDE_MAX_UPLOAD_MB"
-UPLOAD_MB = 500
-"""Streamlit holds in memory what comes through its own fields, so this bounds a file; see also :mod:`app.upload_caps`.
-What is dropped into a data set goes to disk instead, see :mod:`app.upload_door`."""
+# Streamlit holds in memory what comes through its own fields, so a file is bounded; see also `app.upload_caps`. What is
+# dropped into a data set goes to disk instead, see `app.upload_endpoint`.
 
 # Everything comes from this server: no script, font, picture or connection of anybody else. Charts need `unsafe-eval`
 # (Vega compiles its expressions), Streamlit's own page the inline parts.
@@ -69,7 +67,7 @@ def settings(home: Path, host: str, port: int, hosts: tuple[str, ...], cookie_se
         UsageError: a bound for uploads is no number.
     """
     dropped_bytes()  # read again where it is needed
-    on_loopback = host in ("127.0.0.1", "::1", "localhost")
+    on_loopback = is_loopback(host)
     options = {
         "server.address": host,
         "server.port": port,
@@ -78,7 +76,7 @@ def settings(home: Path, host: str, port: int, hosts: tuple[str, ...], cookie_se
         "server.enableXsrfProtection": True,
         "server.enableCORS": True,
         "server.cookieSecret": cookie_secret,
-        "server.maxUploadSize": min(megabytes(UPLOAD_VARIABLE, UPLOAD_MB), megabytes(TOTAL_VARIABLE, TOTAL_MB)),
+        "server.maxUploadSize": min(megabytes(MAX_UPLOAD_MB), megabytes(MAX_UPLOADS_MB)),
         "server.fileWatcherType": "none",
         "server.runOnSave": False,
         "server.enableAgentApi": False,
@@ -94,58 +92,24 @@ def settings(home: Path, host: str, port: int, hosts: tuple[str, ...], cookie_se
         "runner.magicEnabled": False,
         "logger.level": "warning",
         # not theme.primaryColor: that would take away the choice between light and dark
-        "theme.light.primaryColor": "#0072b2",
-        "theme.dark.primaryColor": "#56b4e9",
+        "theme.light.primaryColor": PALETTES["light"].blue,
+        "theme.dark.primaryColor": PALETTES["dark"].blue,
         "secrets.files": [str(home / "secrets.toml")],
     }
-    return {OPTIONS_VARIABLE: json.dumps(options)}
+    return {WEB_OPTIONS.variable: json.dumps(options)}
 
 
-class Guard:
-    """Refuses requests under foreign names; adds to answers what keeps a browser from being used against the studio."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
-
-        if scope["type"] == "websocket" and not _same_origin(scope):
-            # Streamlit would refuse it, too, but not before it has asked a stranger for this machine's address
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] == "http" and not is_host_allowed(_header(scope, b"host")):
-            # Streamlit itself asks only when a WebSocket is opened
-            await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": b"This name is not mine. FIELDGUIDE_HOSTS can add it.\n"})
-            return
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = {name for name, _ in HEADERS}
-                others = [pair for pair in message.get("headers", ()) if pair[0].lower() not in own]
-                message = {**message, "headers": [*others, *HEADERS]}
-            await send(message)
-
-        await self._app(scope, receive, send_guarded)
-
-
-def _same_origin(scope: Scope) -> bool:
-    """Return whether a WebSocket is opened by a page of ours, or by a program that is no browser."""
-    origin = _header(scope, b"origin")
-    return origin is None or urlsplit(origin).netloc == _header(scope, b"host")
-
-
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    found = [value for name, value in scope["headers"] if name == wanted]
-    return found[0].decode("latin-1") if len(found) == 1 else None
+def refusal(why: Refusal) -> PlainTextResponse:
+    """Return what is said to a request under a foreign name, or from another site's page."""
+    if why == "host":
+        return PlainTextResponse(f"This name is not mine. {HOSTS.variable} can add it.\n", 400)
+    return PlainTextResponse("Pages of other sites may not use the studio.\n", 403)
 
 
 def main() -> None:
     """Serve until SIGTERM, or until the studio is gone."""
     listener = socket.socket(fileno=int(sys.argv[1]))
-    follow(Mark.parse(sys.argv[2]))
+    exit_with(ProcessIdentity.parse(sys.argv[2]))
 
     import uvicorn
     from starlette.middleware import Middleware
@@ -153,16 +117,18 @@ def main() -> None:
     from streamlit.web.bootstrap import load_config_options
 
     from app.client import client
-    from app.gate import Gate
+    from app.password_login import PasswordLogin
     from app.sessions import Sessions
-    from app.upload_door import upload_routes
+    from app.upload_endpoint import upload_routes
 
     Thread(target=client().uploads.sweep, name="sweep uploads", daemon=True).start()
-    options = json.loads(os.environ.pop(OPTIONS_VARIABLE))
+    options = json.loads(os.environ.pop(WEB_OPTIONS.variable))
     load_config_options(options)
     home = environment.home()
     sessions = Sessions(home, options["server.cookieSecret"], options["server.port"])
-    layers = [Middleware(Guard), Middleware(Gate, home, sessions), Middleware(UploadCaps)]
+    # before Streamlit, which checks the origin only of WebSockets, and asks another server for this machine's address
+    host_check = Middleware(HostCheck, options["server.allowedHosts"], HEADERS, refusal)
+    layers = [host_check, Middleware(PasswordLogin, home, sessions), Middleware(UploadCaps)]
     app = App(Path(__file__).with_name("main.py"), routes=upload_routes(), middleware=layers)
     config = uvicorn.Config(
         app,

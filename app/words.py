@@ -1,29 +1,34 @@
-"""Numbers and tables as people read them in a terminal."""
+"""Numbers and tables, formatted for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from workflows.report.words import calibration_words as calibration_words
+from workflows.report.words import judged_words as judged_words
+from workflows.report.words import threshold_words as threshold_words
+from workflows.report.words import without
+from workflows.targets.judged import Judged
+from workflows.targets.metrics import ECE, METRICS, TOP1, metric_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-METRIC_TITLES = {
-    "top1": "top-1 accuracy",
-    "top5": "top-5 accuracy",
-    "precision_macro": "precision (macro)",
-    "recall_macro": "recall (macro)",
-    "f1_macro": "F1 (macro)",
-    "average_confidence": "average confidence",
-    "ece": "expected calibration error",
-    "log_loss": "log loss",
-    "support": "images",
-}
+
+SQUARES = {"crop": "centre crop", "pad": "with grey borders", "stretch": "stretched to a square"}
+"""How a photo becomes the network's square input."""
 
 
 def percent(share: float | None) -> str:
     """0.9734 -> '97.3 %'."""
     return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time by this machine's clock, as '2026-03-30 03:00'; '-' for None."""
+    return "-" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
 def duration(seconds: float | None) -> str:
@@ -51,18 +56,46 @@ def metric(name: str, value: Any) -> str:
     """A metric's value: shares in percent, losses and counts as they are."""
     if value is None:
         return "-"
-    if name == "support":
+    form = METRICS[name].form
+    if form == "count":
         return str(value)
-    return f"{value:.4f}" if name in ("log_loss", "ece") else percent(value)
+    return percent(value) if form == "share" else f"{value:.4f}"
 
 
-def headline(metrics: Mapping[str, Any]) -> str:
-    """The one line about a split: accuracy with its confidence interval, over how many images."""
-    low, high = metrics.get("top1_ci95") or (None, None)
-    return (
-        f"top-1 accuracy {percent(metrics['top1'])} "
-        f"(95 % confidence: {percent(low)} to {percent(high)}; {metrics['support']} images)"
-    )
+def with_absent(name: str, absent: Sequence[str], title: str | None = None) -> str:
+    """A metric's title (`title`, if another is given); where it is a mean over classes, with the classes left out."""
+    known = metric_of(name)
+    shown = title if title is not None else known.title if known else name
+    return f"{shown}, {without(absent)}" if absent and known and known.over_classes else shown
+
+
+def headline(judged: Judged) -> str:
+    """The one line about an accuracy: with its confidence interval, and on how many of which images."""
+    found = interval(judged)
+    return f"{TOP1.title} {percent(judged.top1)}{f' (95 % interval {found})' if found else ''} on {judged.counted}"
+
+
+def interval(judged: Judged | None) -> str:
+    """The confidence interval of an accuracy: '91.2 to 95.0 %'; empty if it is not known."""
+    if judged is None or judged.interval is None:
+        return ""
+    low, high = judged.interval
+    return f"{100 * low:.1f} to {percent(high)}"
+
+
+JUDGED_COLUMNS = ("#top-1", "95 % interval", "judged on")
+
+
+def judged_cells(judged: Judged | None) -> list[str]:
+    """The cells below :data:`JUDGED_COLUMNS`."""
+    return ["-", "", "not evaluated"] if judged is None else [percent(judged.top1), interval(judged), judged.counted]
+
+
+def verdict(judged: Judged | None) -> list[str]:
+    """An accuracy as lines of text: the headline, and what weakens it."""
+    if judged is None:
+        return ["It was not evaluated."]
+    return [f"{headline(judged)[:1].upper()}{headline(judged)[1:]}.", *filter(None, [judged.caution])]
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
@@ -81,10 +114,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
     return made
 
 
-def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
+def metrics_table(metrics: Mapping[str, Mapping[str, Any] | None]) -> Table:
     """One row for each metric, one column for each split."""
-    splits = [split for split in metrics if metrics[split]]
-    rows = [
-        [title, *(metric(name, metrics[split].get(name)) for split in splits)] for name, title in METRIC_TITLES.items()
-    ]
-    return table(["metric", *(f"#{split}" for split in splits)], rows)
+    judged = {split: found for split, found in metrics.items() if found}
+    known = [name for name in METRICS if any(name in found for found in judged.values())]
+    rows = [[METRICS[name].title, *(_cell(found, name) for found in judged.values())] for name in known]
+    before = [found.get("uncalibrated") or {} for found in judged.values()]
+    if any(before):
+        place = known.index(ECE.name) + 1
+        rows.insert(place, ["  before calibration", *(metric(ECE.name, each.get(ECE.name)) for each in before)])
+    return table(["metric", *(f"#{split}" for split in judged)], rows)
+
+
+def _cell(found: Mapping[str, Any], name: str) -> str:
+    return with_absent(name, found.get("absent") or (), metric(name, found.get(name)))

@@ -1,10 +1,10 @@
-"""Alerts: a JSON document is posted to the addresses that asked for it when something has happened.
+"""Alerts: a JSON document is posted to the registered addresses when an event happens.
 
-Why not a Prefect automation: it needs a server with its event services, which a training from the command line has
-not; it tries once; whether it arrived is not told; and the address, often a secret, would lie in a second database.
-Each flow run's own states are events in Prefect all the same, so that a team may well hang automations on them.
+Why not a Prefect automation: it needs a server with its event services, which a training from the command line lacks;
+it tries once; it does not report whether it arrived; and the address, often a secret, would be in a second database.
+Each flow run's states are still events in Prefect, so that a team may use its automations, too.
 
-Nothing is sent anywhere unless somebody named an address by `fieldguide alerts add`.
+Nothing is sent anywhere unless an address was added with `fieldguide alerts add`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from workflows.errors import StorageError, UsageError
+from workflows.serving.listening import is_loopback
 from workflows.store.files import to_plain
 from workflows.store.store import Store
 from workflows.store.tables import now
@@ -30,33 +31,32 @@ AlertEvent = Literal["done", "failed", "promoted", "not-promoted", "drift"]
 EVENTS: tuple[str, ...] = get_args(AlertEvent)
 TIMEOUT_SECONDS = 5.0
 PAUSES_SECONDS = (0.5, 2.0)
-"""Before the second try and the third."""
+"""Seconds before the second try and the third."""
 TOGETHER_SECONDS = 20.0
 """A flow waits no longer than this for all its alerts."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _WORTH_RETRYING = (408, 425, 429)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Whether an alert has arrived, and how that went."""
+    """Whether an alert has arrived, and its status as text."""
 
     arrived: bool
     status: str
 
 
 def add_alert(store: Store, url: str, events: list[str]) -> Webhook:
-    """Have an address told of some events. Raises UsageError if it is no http(s) address or an event is unknown."""
+    """Notify an address of some events. Raises UsageError if it is no http(s) address or an event is unknown."""
     parts = urlsplit(url)
     try:
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         sound = False
     if not sound or any(letter.isspace() for letter in url):
-        raise UsageError("That is no http or https address.", "For example: https://example.org/hooks/fieldguide")
+        raise UsageError("This is not an http or https address.", "For example: https://example.org/hooks/fieldguide")
     unknown = [event for event in events if event not in EVENTS]
     if unknown or not events:
-        raise UsageError(f"Unknown event: {', '.join(unknown) or 'none given'}.", f"There are: {', '.join(EVENTS)}.")
+        raise UsageError(f"Unknown event: {', '.join(unknown) or 'none given'}.", f"Known events: {', '.join(EVENTS)}.")
     return store.webhooks.add(url, list(dict.fromkeys(events)))
 
 
@@ -69,20 +69,20 @@ def masked(url: str) -> str:
 
 
 def alert(store: Store, event: AlertEvent, text: str, **facts: Any) -> None:
-    """Tell everybody who asked for this event; what can't be delivered is noted with the address, and no error.
+    """Notify the addresses registered for this event; a failed delivery is noted with the address and raises nothing.
 
     Args:
-        store: where the addresses are kept.
+        store: holds the addresses.
         event: what has happened.
         text: the same in a sentence; also as `text`, which chat programs show.
         facts: more fields of the document: `run_id`, `model`, `decision_id`, ….
     """
     try:
-        asked = [hook for hook in store.webhooks.list() if event in hook.events]
+        subscribed = [hook for hook in store.webhooks.list() if event in hook.events]
     except StorageError:
         return  # an alert must not cost a training
     document = _document(event, text, facts)
-    threads = [threading.Thread(target=deliver, args=(store, hook, document), daemon=True) for hook in asked]
+    threads = [threading.Thread(target=deliver, args=(store, hook, document), daemon=True) for hook in subscribed]
     for thread in threads:
         thread.start()
     end = time.monotonic() + TOGETHER_SECONDS
@@ -108,7 +108,7 @@ def _user() -> str:
 
 
 def deliver(store: Store, hook: Webhook, document: dict[str, Any]) -> Delivery:
-    """Post a document, with up to three tries; note with the address how it went."""
+    """Post a document, with up to three tries; note the status with the address."""
     delivery = Delivery(False, "not tried")
     for pause in (0.0, *PAUSES_SECONDS):
         time.sleep(pause)
@@ -123,9 +123,9 @@ def deliver(store: Store, hook: Webhook, document: dict[str, Any]) -> Delivery:
 
 
 def _post(url: str, document: dict[str, Any]) -> tuple[Delivery, bool]:
-    """Post once; return how that went, and whether another try may help. Redirections are not followed."""
+    """Post once; return the delivery, and whether another try may help. Redirections are not followed."""
     headers = {"Content-Type": "application/json", "User-Agent": "fieldguide"}
-    outside = urlsplit(url).hostname not in _LOOPBACK
+    outside = not is_loopback(urlsplit(url).hostname or "")
     try:
         with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=outside) as client:
             reply = client.post(url, content=json.dumps(document).encode(), headers=headers)

@@ -1,4 +1,4 @@
-"""Who called a flow in this process: what can't be a flow's parameter, because it is no plain data."""
+"""The caller of a flow in this process: what can't be a flow's parameter, because it is no plain data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def _say_nothing(signal_number: int) -> None:
 
 @dataclass(frozen=True)
 class Caller:
-    """What the caller lends to a flow; a flow that a Prefect worker started has none of it."""
+    """What the caller passes to a flow; a flow started by a Prefect worker has none of it."""
 
     store: Store | None = None
     progress: Progress = silent
     stopping: Callable[[int], None] = _say_nothing
-    """Told the number of the signal that asked the run to stop."""
+    """Called with the number of the signal that requested the stop."""
 
 
 caller: ContextVar[Caller] = ContextVar("caller", default=Caller())  # noqa: B039 - it can't change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.here import run_here
 from workflows.errors import RunError
 from workflows.progress import Progress, silent
-from workflows.retraining.plan import RetrainSettings
+from workflows.requests import RetrainSettings
 from workflows.store.models import DecisionRecord
 from workflows.store.store import Store
 
@@ -18,11 +18,11 @@ def retrain_now(
     progress: Progress = silent,
     decision_id: str | None = None,
 ) -> DecisionRecord:
-    """Retrain a model as a Prefect flow, and return what was decided.
+    """Retrain a model as a Prefect flow, and return the decision.
 
-    With the `decision_id` of a retraining that was cut off it goes on.
+    With the `decision_id` of an interrupted retraining, resume it.
 
-    Raises FieldguideError; its kinds say what went wrong.
+    Raises FieldguideError; its subclass shows what went wrong.
     """
     chosen = decision_id or store.models.new_decision_id(model)
 
@@ -39,5 +39,5 @@ def retrain_now(
     run_here(store, progress, "flows.retraining", as_flow, without_prefect)
     decision = store.models.decision(chosen)
     if decision is None:
-        raise RunError(f"The retraining of {model} ended without a decision.", "Do it again; nothing was promoted.")
+        raise RunError(f"The retraining of {model} ended without a decision.", "Run it again; nothing was promoted.")
     return decision

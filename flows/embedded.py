@@ -1,9 +1,9 @@
-"""Prefect's server for one command's time: run as a script, on a free loopback port, in the caller's process group.
+"""Prefect's server for the duration of one command: run as a script, on a free loopback port, in the caller's process group.
 
-Prefect can start such a server itself, but its own takes the caller's Ctrl-C (and is gone before the caller has
-said goodbye), outlives a caller that was killed, and any web page open on this machine may talk to it.
-This one lets signals to the process group pass it by, ends when its caller closes the pipe to it or ends, however
-that happens, and answers only those who know the token.
+Prefect can start such a server itself, but that one receives the caller's Ctrl-C (and ends before the caller has
+finished), outlives a caller that was killed, and any web page open on this machine may access it.
+This one ignores signals to the process group, ends when its caller closes the pipe to it or ends, in whatever
+way, and answers only requests with the token.
 
 Usage: `python embedded.py DESCRIPTOR CALLER_PID`; the port is written to the inherited file descriptor once it is bound.
 Or, for the studio: `python embedded.py --listener DESCRIPTOR CALLER_PID`; it then serves on the inherited socket, with
@@ -30,7 +30,7 @@ START_TIMEOUT_SECONDS = 180.0
 
 
 class _Server(uvicorn.Server):
-    """Takes no signals: one sent to the whole group (Ctrl-C, a service manager's stop) is for the caller to answer."""
+    """Handles no signals: the caller answers those sent to the whole group (Ctrl-C, a service manager's stop)."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,7 +38,7 @@ class _Server(uvicorn.Server):
 
 
 def end_with(caller: int) -> None:
-    """End this process at once when process `caller` is no longer its parent. Runs in a thread, for ever."""
+    """End this process at once when process `caller` is no longer its parent. Runs in a thread, endlessly."""
     while os.getppid() == caller:
         time.sleep(WATCH_SECONDS)
     os._exit(0)
@@ -51,18 +51,18 @@ def end_at_word_of(caller: IO[bytes], server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def main(told: int, caller: int) -> None:
-    """Serve until told to stop, or until the caller is gone."""
+def main(port_pipe: int, caller: int) -> None:
+    """Serve until the caller closes its pipe or ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=end_with, args=(caller,), daemon=True).start()
     # named as TCP, or asyncio leaves Nagle's delay on: 40 ms for each answer
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    with os.fdopen(told, "w", encoding="ascii") as port:
+    with os.fdopen(port_pipe, "w", encoding="ascii") as port:
         port.write(str(listener.getsockname()[1]))
 
-    from prefect.server.api.server import create_app  # seconds of imports: after the watch has begun
+    from prefect.server.api.server import create_app  # seconds of imports: after the watch has started
 
     config = uvicorn.Config(create_app(ephemeral=True, final=True), log_level="error", lifespan="on")
     server = _Server(config)
@@ -71,7 +71,7 @@ def main(told: int, caller: int) -> None:
 
 
 def serve_studio(listener: socket.socket, caller: int) -> None:
-    """Serve on `listener` until SIGTERM, or until the caller is gone."""
+    """Serve on `listener` until SIGTERM, or until the caller has ended."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=end_with, args=(caller,), daemon=True).start()
@@ -80,7 +80,7 @@ def serve_studio(listener: socket.socket, caller: int) -> None:
 
     from workflows.store.locks import FileLock
 
-    # two that make or migrate the same database at once get in each other's way
+    # two that create or migrate the same database at once would interfere
     turn = FileLock(Path(os.environ["PREFECT_HOME"]) / "starting.lock")
     turn.acquire(timeout=START_TIMEOUT_SECONDS)
     server = _StudioServer(uvicorn.Config(create_app(final=True), log_level="warning", lifespan="on"), turn.release)
@@ -98,7 +98,7 @@ class _StudioServer(_Server):
         self._when_up()
 
     def end(self) -> None:
-        """Shut down; whoever still hangs on is cut off, because all that matters is in the store."""
+        """Shut down; open connections are closed, because everything important is in the store."""
         self.force_exit = self.should_exit = True
 
 

@@ -17,11 +17,11 @@ Answer = TypeVar("Answer")
 def run_here(
     store: Store, progress: Progress, module: str, flow: Callable[[], Answer], otherwise: Callable[[], Answer]
 ) -> Answer:
-    """Run a flow against the configured server, or one for the time of this call, and return its answer.
+    """Run a flow against the configured server, or one for the duration of this call, and return its answer.
 
     Args:
-        store: lent to the flow.
-        progress: told how far it is.
+        store: passed to the flow.
+        progress: called with its progress.
         module: the flow's module, which takes seconds to import; it is imported while the server starts.
         flow: calls the flow.
         otherwise: does the same without Prefect, where not even this machine can talk to itself.

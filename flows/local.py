@@ -13,42 +13,44 @@ from flows.caller import Caller, caller
 from flows.runtime import ServerError, loopback_works, prefect_api, server_is_configured
 from flows.signals import stoppable
 from workflows.errors import RunCancelled, RunError
-from workflows.pipeline import TrainRequest, create_run, run_pipeline
+from workflows.pipeline import create_run, run_pipeline
 from workflows.progress import Progress, silent
-from workflows.store.runs import RunState
+from workflows.requests import TrainRequest
+from workflows.state import State
+from workflows.store.run_result import RunResult
 from workflows.store.store import Store
 
 # What a training imports anyway takes seconds; it is done while the embedded server starts.
-SLOW_IMPORTS = ("flows.training", "workflows.training.trainer")
+SLOW_IMPORTS = ("flows.training", "workflows.training.trainer", "workflows.backbones.yolov8.network")
 
 
 def train_now(store: Store, request: TrainRequest, progress: Progress = silent) -> dict[str, Any]:
-    """Train what `request` asks for, and return the result that `fieldguide train --json` prints.
+    """Carry out a training request, and return the result that `fieldguide train --json` prints.
 
-    Raises FieldguideError; its kinds say what went wrong, and the run's record says so, too.
+    Raises FieldguideError; its subclass shows what went wrong, and the run's record has it, too.
     """
-    return go_on(store, create_run(store, request).run_id, progress)
+    return execute_run(store, create_run(store, request).run_id, progress).document()
 
 
-def go_on(
+def execute_run(
     store: Store, run_id: str, progress: Progress = silent, stopping: Callable[[], None] | None = None
-) -> dict[str, Any]:
-    """Run a recorded run to its end: a new one from the start, one that was cut off from where it was.
+) -> RunResult:
+    """Run a recorded run to its end: a new one from the start, an interrupted one from where it was.
 
     Args:
-        store: where everything is kept.
+        store: holds all records and files.
         run_id: the run, exactly.
-        progress: told how far each stage is.
-        stopping: called when Ctrl-C or SIGTERM has asked the run to stop, which takes until its next batch.
+        progress: called with each stage's progress.
+        stopping: called when Ctrl-C or SIGTERM has requested a stop, which takes until the next batch.
 
     Raises:
         RunCancelled: it was stopped; its `exit_code` is 130 or 143 if by a signal.
         FieldguideError: anything else that went wrong.
     """
     record = store.runs.get(run_id)
-    if record.state == "finished" and record.result:
-        return record.result
-    if record.state == "pending":  # so that it is known to be dead if this process dies before the run begins
+    if record.final:
+        return record.final
+    if record.state == State.PENDING:  # so that it is known to be dead if this process dies before the run starts
         store.runs.update(run_id, pid=os.getpid(), host=socket.gethostname())
     signals: list[int] = []
 
@@ -61,10 +63,10 @@ def go_on(
     try:
         _run(store, run_id)
     except ServerError as error:
-        _never_began(store, run_id, "failed", error.message)
+        _never_began(store, run_id, State.FAILED, error.message)
         raise
     except KeyboardInterrupt as error:
-        _never_began(store, run_id, "cancelled", "interrupted from the keyboard")
+        _never_began(store, run_id, State.CANCELLED, "interrupted from the keyboard")
         raise _cancelled(run_id, signal.SIGINT) from error
     except RunCancelled as error:
         raise _cancelled(run_id, signals[0] if signals else None) from error
@@ -74,7 +76,7 @@ def go_on(
 
 
 def _run(store: Store, run_id: str) -> None:
-    """Run the flow; where not even this machine can talk to itself, walk the same stages without Prefect."""
+    """Run the flow; where not even this machine can talk to itself, run the same stages without Prefect."""
     if not server_is_configured() and not loopback_works():
         progress = caller.get().progress
         progress("prefect", 0, 1, "the loopback interface is down: this run is not shown in Prefect")
@@ -102,27 +104,27 @@ def _run_flow(store: Store, run_id: str) -> None:
     except CancelledRun as error:
         raise RunCancelled(f"Run {run_id} was cancelled.") from error
     except UNREACHABLE:
-        # the server went away under the run; if the run came to its end all the same, that is what counts
-        if store.runs.get(run_id).state != "finished":
+        # the server went away during the run; what counts is whether the run completed
+        if store.runs.get(run_id).state != State.FINISHED:
             raise
 
 
-def _never_began(store: Store, run_id: str, state: RunState, error: str) -> None:
+def _never_began(store: Store, run_id: str, state: State, error: str) -> None:
     """Record the end of a run whose flow could not be started; a run that has begun records its end itself."""
-    if store.runs.get(run_id).state == "pending":
+    if store.runs.get(run_id).state == State.PENDING:
         store.runs.update(run_id, state=state, error=error)
 
 
 def _cancelled(run_id: str, number: int | None) -> RunCancelled:
-    """Say that a run was stopped, with the exit code that shells expect if a signal did it."""
-    error = RunCancelled(f"Run {run_id} was cancelled.", f"Go on with: fieldguide runs resume {run_id}")
+    """Return the error for a stopped run, with the exit code that shells expect after a signal."""
+    error = RunCancelled(f"Run {run_id} was cancelled.", f"Resume it: fieldguide runs resume {run_id}")
     if number is not None:
         error.exit_code = 128 + number
     return error
 
 
-def _result(store: Store, run_id: str) -> dict[str, Any]:
+def _result(store: Store, run_id: str) -> RunResult:
     result = store.runs.get(run_id).result
     if not result:
-        raise RunError(f"Run {run_id} ended without a result.", f"Go on with: fieldguide runs resume {run_id}")
+        raise RunError(f"Run {run_id} ended without a result.", f"Resume it: fieldguide runs resume {run_id}")
     return result

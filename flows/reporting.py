@@ -1,11 +1,10 @@
-"""What a training tells whoever watches: the caller's bars, and progress, tables and texts in Prefect's own UI."""
+"""A training's reports: the caller's progress bars, and progress, tables and texts in Prefect's own UI."""
 
 from __future__ import annotations
 
 import contextvars
 import re
 import threading
-import time
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,34 +18,39 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 
 from flows.caller import caller
+from workflows.backbones.registry import title_of
 from workflows.graph.workflow import Workflow
 from workflows.pipeline import RunContext
+from workflows.report.words import without
+from workflows.store.run_result import RunResult
+from workflows.targets.judged import counted_images, judged_by
+from workflows.targets.metrics import ECE, METRICS, SUPPORT, TOP1
+from workflows.throttle import Throttle
 
 UPDATE_SECONDS = 2.0
 FAREWELL_SECONDS = 3.0
 CANCEL_POLL_SECONDS = 0.5
-METRICS = ("top1", "top5", "precision_macro", "recall_macro", "f1_macro", "average_confidence", "ece", "log_loss")
 
-# A server that is gone must not cost a training: it is told nothing more, and our own record has everything.
+# A lost server must not end a training: it gets no more reports, and our own record has everything.
 UNREACHABLE = (httpx.HTTPError, PrefectException, OSError)
 
 
 class Reporter:
-    """The `Progress` of one stage, from inside its Prefect task; also where a wish to cancel is heard.
+    """The `Progress` of one stage, from inside its Prefect task; it also checks for a requested cancellation.
 
-    Prefect is told by a thread of its own: a server that is slow or gone must not hold up a training. Use it as a
+    A thread of its own reports to Prefect: a slow or lost server must not delay a training. Use it as a
     context manager around the stage.
     """
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._watcher = caller.get().progress
-        self._asked = float("-inf")
+        self._cancel_looks = Throttle(CANCEL_POLL_SECONDS)
         self._owner = threading.get_ident()
         self._news: tuple[float, str] | None = None
         self._woken, self._over = threading.Event(), False
         # the thread gets a copy of this context, by which Prefect knows which task is running
-        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._tell,), daemon=True)
+        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._report,), daemon=True)
 
     def __enter__(self) -> Reporter:
         self._thread.start()
@@ -58,16 +62,14 @@ class Reporter:
         self._thread.join(timeout=FAREWELL_SECONDS)
 
     def __call__(self, stage: str, done: int, total: int, text: str = "") -> None:
-        """Pass the progress on. Raises RunCancelled if somebody asked the run to stop."""
+        """Pass the progress on. Raises RunCancelled if a stop was requested."""
         self._watcher(stage, done, total, text)
         self._news = (100.0 * done / total if total else 0.0, f"{stage}: {done}/{total} {text}".strip())
-        now = time.monotonic()
-        if threading.get_ident() == self._owner and now - self._asked >= CANCEL_POLL_SECONDS:
-            self._asked = now
+        if threading.get_ident() == self._owner and self._cancel_looks.take():
             self._context.check_cancelled()
 
-    def _tell(self) -> None:
-        """Tell Prefect the newest of the news, every few seconds and at the end."""
+    def _report(self) -> None:
+        """Report the latest progress to Prefect, every few seconds and at the end."""
         artifact: UUID | None = None
         while True:
             self._woken.wait(UPDATE_SECONDS)
@@ -84,9 +86,12 @@ class Reporter:
 
 
 def plan_of(workflow: Workflow) -> str:
-    """Say what a run is about to do, and what it is expected to take, before it begins."""
+    """Describe a run and its expected cost before it starts."""
     model, training, estimate = workflow.model, workflow.training, workflow.estimate
-    plan = f"YOLOv8{model.size} at {model.image_size} px, {training.epochs} epochs, batch {training.batch}"
+    plan = (
+        f"{title_of(model.family, model.size)} at {model.image_size} px, {training.epochs} epochs, "
+        f"batch {training.batch}"
+    )
     if estimate is None:
         return plan
     low, high = (_minutes(seconds) for seconds in (estimate.seconds_low, estimate.seconds_high))
@@ -97,16 +102,27 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f}" if seconds < 600 else f"{seconds / 60:.0f}"
 
 
-def show_result(result: dict[str, Any]) -> None:
-    """Leave the result of a run as a text and a table in Prefect's UI, under the run's id."""
-    key = re.sub(r"[^a-z0-9]+", "-", result["run_id"].lower())
-    splits = {split: values for split, values in result["metrics"].items() if values}
-    rows = [
-        {"metric": name, **{split: _rounded(values.get(name)) for split, values in splits.items()}} for name in METRICS
+def show_result(result: RunResult) -> None:
+    """Store the result of a run as a text and a table in Prefect's UI, under the run's id."""
+    key = re.sub(r"[^a-z0-9]+", "-", result.run_id.lower())
+    splits = {split: values for split, values in result.metrics.items() if values}
+    rows: list[dict[str, Any]] = [
+        {"metric": metric.title, **{split: _rounded(values.get(name)) for split, values in splits.items()}}
+        for name, metric in METRICS.items()
+        if metric is not SUPPORT
     ]
+    if any("uncalibrated" in values for values in splits.values()):
+        before = {split: (values.get("uncalibrated") or {}).get("ece") for split, values in splits.items()}
+        rows.append(
+            {"metric": f"{ECE.title}, uncalibrated", **{split: _rounded(value) for split, value in before.items()}}
+        )
+    if any(values.get("absent") for values in splits.values()):
+        rows.append(
+            {"metric": "macro", **{split: without(values.get("absent") or ()) for split, values in splits.items()}}
+        )
     try:
-        create_table_artifact(rows, key=f"{key}-metrics", description=f"Metrics of {result['run_id']}")
-        create_markdown_artifact(result_text(result), key=f"{key}-result", description=f"Result of {result['run_id']}")
+        create_table_artifact(rows, key=f"{key}-metrics", description=f"Metrics of {result.run_id}")
+        create_markdown_artifact(result_text(result), key=f"{key}-result", description=f"Result of {result.run_id}")
     except UNREACHABLE:
         return
 
@@ -115,16 +131,17 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def result_text(result: dict[str, Any]) -> str:
-    """Say in Markdown what came of a run, and where its files are."""
-    dataset, lines = result["dataset"], [f"# {result['run_id']}", ""]
-    lines.append(f"{dataset['name']} version {dataset['version']}: {dataset['images']} images")
-    for split, values in result["metrics"].items():
+def result_text(result: RunResult) -> str:
+    """Return the result of a run and the paths of its files as Markdown."""
+    dataset, lines = result.dataset, [f"# {result.run_id}", ""]
+    lines.append(f"{dataset.name} version {dataset.version}: {dataset.images} images")
+    for split, values in result.metrics.items():
         if values:
             low, high = values["top1_ci95"]
-            lines.append(
-                f"- **{split}**: top-1 {values['top1']:.1%} (95 %: {low:.1%} to {high:.1%}), {values['support']} images"
-            )
+            images = counted_images(values["support"], split)
+            lines.append(f"- {TOP1.title} {values['top1']:.1%} (95 % interval {low:.1%} to {high:.1%}) on {images}")
+    judged = judged_by(result.metrics)
+    lines += ["", judged.caution] if judged and judged.caution else []
     lines += ["", "| file | where |", "|---|---|"]
-    lines += [f"| {name} | `{path}` |" for name, path in result["artifacts"].items()]
+    lines += [f"| {name} | `{path}` |" for name, path in result.artifacts.items()]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""The flow `retrain`: a challenger is trained, judged against the champion, and promoted if it has earned it.
+"""The flow `retrain`: a challenger is trained, compared with the champion, and promoted if it is better.
 
-What is decided and how is the domain's (:mod:`workflows.retraining`); here is only that Prefect shows it, that the
-challenger's training is the flow `train`, and that the decision can be read there. Deploy it as
+The decision is the domain's (:mod:`workflows.retraining`); here it is only made visible in Prefect: the
+challenger's training is the flow `train`, and the decision can be read there. Deploy it as
 `flows/retraining.py:retrain`.
 """
 
@@ -20,16 +20,16 @@ from flows.caller import caller
 from flows.reporting import UNREACHABLE
 from flows.training import train
 from workflows.errors import RunCancelled
-from workflows.pipeline import TrainRequest
 from workflows.progress import Progress
-from workflows.retraining.plan import RetrainSettings
+from workflows.requests import RetrainSettings, TrainRequest
 from workflows.retraining.retrain import retrain as retrain_model
 from workflows.store.models import DecisionRecord
 from workflows.store.store import Store
+from workflows.targets.metrics import METRICS
 
 
-def _tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Alert those who asked for it; Prefect calls this with these names."""
+def _alert_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Send the alerts; Prefect calls this with these parameter names."""
     model = flow_run.parameters.get("model")
     text = f"The retraining of {model} failed: {state.message}"
     alert(caller.get().store or Store(), "failed", text, model=model)
@@ -39,18 +39,18 @@ def _tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) ->
     name="retrain",
     flow_run_name=lambda: f"retrain {flow_run.parameters.get('model')}",
     persist_result=False,
-    on_failure=[_tell_failure],
+    on_failure=[_alert_failure],
 )
 def retrain(
     model: str, trigger: str = "by hand", settings: RetrainSettings | None = None, decision_id: str | None = None
 ) -> dict[str, Any]:
-    """Retrain a model, and answer the decision's document.
+    """Retrain a model, and return the decision's document.
 
     Args:
         model: the model's name.
-        trigger: who or what asked for it.
-        settings: when it is worth it, how the challenger is made, what it must show.
-        decision_id: of a retraining that was cut off, to go on with it.
+        trigger: who or what requested it.
+        settings: minimum changes, the challenger's training, the rules for promotion.
+        decision_id: of an interrupted retraining, to resume it.
     """
     store = caller.get().store or Store()
     decision = retrain_model(
@@ -63,11 +63,11 @@ def retrain(
         progress=caller.get().progress,
     )
     show_decision(decision)
-    _tell_decision(store, decision)
+    _alert_decision(store, decision)
     return decision.document
 
 
-def _tell_decision(store: Store, decision: DecisionRecord) -> None:
+def _alert_decision(store: Store, decision: DecisionRecord) -> None:
     if decision.outcome == "unchanged":
         return  # nothing was trained
     event: AlertEvent = "promoted" if decision.outcome == "promoted" else "not-promoted"
@@ -79,16 +79,16 @@ def _tell_decision(store: Store, decision: DecisionRecord) -> None:
 def train_as_flow(store: Store, run_id: str, progress: Progress) -> None:
     """Run a recorded run as the flow `train`, unless it has finished. Raises RunCancelled if it was stopped."""
     record = store.runs.get(run_id)
-    if record.state == "finished" and record.result:
+    if record.final:
         return
     try:
         train(TrainRequest.model_validate(record.request), run_id)
     except CancelledRun as error:
-        raise RunCancelled(f"Run {run_id} was cancelled.", "The next retraining goes on with it.") from error
+        raise RunCancelled(f"Run {run_id} was cancelled.", "The next retraining resumes it.") from error
 
 
 def show_decision(decision: DecisionRecord) -> None:
-    """Leave the decision as a text in Prefect's UI."""
+    """Store the decision as a text in Prefect's UI."""
     key = f"{decision.model}-decision"
     try:
         create_markdown_artifact(decision_text(decision), key=key, description=f"{decision.model}: {decision.outcome}")
@@ -97,7 +97,7 @@ def show_decision(decision: DecisionRecord) -> None:
 
 
 def decision_text(decision: DecisionRecord) -> str:
-    """Say in Markdown what was decided, and why."""
+    """Return the decision and its reasons as Markdown."""
     document = decision.document
     lines = [f"# {decision.model}: {decision.outcome}", "", decision.reason, ""]
     lines += [f"- {note}" for note in document["notes"]]
@@ -105,7 +105,7 @@ def decision_text(decision: DecisionRecord) -> str:
     if comparison:
         lines += ["", "| metric | champion | challenger | difference | from | to |", "|---|---|---|---|---|---|"]
         lines += [
-            f"| {row['metric']} | {row['a']:.4f} | {row['b']:.4f} | {row['difference']:+.4f} | {row['low']:+.4f} "
+            f"| {METRICS[row['metric']].title} | {row['a']:.4f} | {row['b']:.4f} | {row['difference']:+.4f} | {row['low']:+.4f} "
             f"| {row['high']:+.4f} |"
             for row in comparison["metrics"]
         ]

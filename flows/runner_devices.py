@@ -1,6 +1,6 @@
-"""Which device a training will take, known before it starts: `auto` is decided by a look at the machine.
+"""Which device a training will use, before it starts: `auto` is resolved by probing the machine.
 
-Looking needs PyTorch, so a process of its own does it (`python -m flows.runner_devices`) and leaves what it found in
+Probing needs PyTorch, so a process of its own does it (`python -m flows.runner_devices`) and writes the result to
 `HOME/cache/hardware.json`, for the runner and for the pages.
 """
 
@@ -18,17 +18,17 @@ from workflows.store.files import read_json, write_json
 from workflows.store.store import RunRecord, Store
 
 PATIENCE_SECONDS = 180.0
-"""After this, `auto` counts as the processor; the training itself will find out better."""
+"""After this many seconds, `auto` counts as the CPU; the training itself will detect it again."""
 CPU = ("cpu",)
 
 
 def hardware_path(store: Store) -> Path:
-    """Return the file that says what the machine has."""
+    """Return the file that describes the machine's hardware."""
     return store.cache_folder / "hardware.json"
 
 
 class Devices:
-    """Knows what each run asks for."""
+    """The devices that runs request."""
 
     def __init__(self, store: Store) -> None:
         self._path = hardware_path(store)
@@ -37,14 +37,14 @@ class Devices:
         self._auto: tuple[str, ...] | None = None
 
     def of(self, run: RunRecord) -> tuple[str, ...] | None:
-        """Return the devices that a run will take; None while it is not known what `auto` means here."""
+        """Return the devices that a run will use; None while `auto` is not resolved."""
         choice = run.request.get("device") or _of_workflow(run.request.get("workflow")) or "auto"
         if choice == "auto":
             return self._choose()
         return tuple(str(choice).replace(" ", "").split(","))
 
     def _choose(self) -> tuple[str, ...] | None:
-        """Look at the machine, once in this process's life."""
+        """Probe the machine, once per process."""
         if self._auto is not None:
             return self._auto
         if self._look is None:
@@ -63,7 +63,7 @@ class Devices:
             return None
 
     def look_ahead(self) -> None:
-        """Begin to look at the machine, so that the first training needn't wait for it."""
+        """Start probing the machine, so that the first training need not wait for it."""
         self._choose()
 
 
@@ -77,11 +77,12 @@ def _of_workflow(workflow: Any) -> str | None:
 
 
 def main() -> None:
-    """Write down what this machine has."""
+    """Write this machine's hardware to the file."""
     from workflows.recommend.hardware import detect_hardware
+    from workflows.training.devices import gpu_count
 
     found = detect_hardware()
-    document = {**dataclasses.asdict(found), "device": found.device}
+    document = {**dataclasses.asdict(found), "device": found.device, "gpus": gpu_count()}
     write_json(hardware_path(Store()), document)
 
 

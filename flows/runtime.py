@@ -1,7 +1,7 @@
 """Where flows run: against the server that `PREFECT_API_URL` names, else the studio's if it is up, else one of their own.
 
-Our run record is the truth; Prefect dispatches, retries, caches and shows. So its server may come and go: what a
-run has reached is always in the store.
+Our run record is the source of truth; Prefect dispatches, retries, caches and shows. So its server may come and go:
+a run's state is always in the store.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from urllib.request import ProxyHandler, build_opener
 import workflows.environment as environment
 from flows.studio_file import read_studio
 from workflows.errors import FieldguideError
+from workflows.serving.listening import is_loopback
 from workflows.store.locks import FileLock
 
 START_TIMEOUT_SECONDS = 180.0
@@ -37,14 +38,14 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class ServerError(FieldguideError):
-    """Prefect's server can't be had."""
+    """Prefect's server is not available."""
 
 
 class EmbeddedServer:
     """Prefect's server in a child process, started at once; `wait` until it answers.
 
     It writes to `<home>/logs/prefect-server.log`, keeps its database in Prefect's own folder under our home, listens
-    on a free loopback port, and only callers with this process's token get an answer.
+    on a free loopback port, and answers only requests with this process's token.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class EmbeddedServer:
         self.log = environment.home() / "logs" / "prefect-server.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
-        # two that make or migrate the same database at once get in each other's way
+        # two that create or migrate the same database at once would interfere
         self._turn = FileLock(Path(os.environ["PREFECT_HOME"]) / "starting.lock")
         self._turn.acquire(timeout=START_TIMEOUT_SECONDS)
         self._process = self._start()
@@ -68,14 +69,14 @@ class EmbeddedServer:
             "PREFECT_SERVER_API_AUTH_STRING": self.auth,
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
         }
-        port, told = os.pipe()
+        port, port_pipe = os.pipe()
         self._port = os.fdopen(port, "rb")
-        with self.log.open("ab") as log, os.fdopen(told, "wb"):
+        with self.log.open("ab") as log, os.fdopen(port_pipe, "wb"):
             return subprocess.Popen(
-                [sys.executable, "-P", str(script), str(told), str(os.getpid())],
-                pass_fds=(told,),
+                [sys.executable, "-P", str(script), str(port_pipe), str(os.getpid())],
+                pass_fds=(port_pipe,),
                 env={**os.environ, **private},
-                stdin=subprocess.PIPE,  # while it is open the server serves
+                stdin=subprocess.PIPE,  # the server runs while it is open
                 stdout=log,
                 stderr=log,
             )
@@ -123,9 +124,9 @@ def studio_server_command(listener: socket.socket) -> list[str]:
 
 
 def studio_server_environment(auth: str) -> dict[str, str]:
-    """Return what shuts that server's doors: only who knows `auth` gets an answer, no web page of another origin does.
+    """Return the settings that protect that server: it answers only requests with `auth`, and no other origin's pages.
 
-    Concurrency leases go to files: kept in memory, a restart of the server ends runs that hold one.
+    Concurrency leases go to files: if they were in memory, a restart of the server would end runs that hold one.
     """
     return {
         "PREFECT_SERVER_API_AUTH_STRING": auth,
@@ -139,7 +140,7 @@ def studio_server_environment(auth: str) -> dict[str, str]:
 
 def answers(url: str, timeout: float = 2.0) -> bool:
     """Whether a Prefect API answers at `url` (its health page needs no password)."""
-    proxies = ProxyHandler({} if urlsplit(url).hostname in LOOPBACK else None)
+    proxies = ProxyHandler({} if is_loopback(urlsplit(url).hostname or "") else None)
     try:
         with build_opener(proxies).open(f"{url.rstrip('/')}/health", timeout=timeout) as reply:
             return int(reply.status) == 200
@@ -148,7 +149,7 @@ def answers(url: str, timeout: float = 2.0) -> bool:
 
 
 def loopback_works() -> bool:
-    """Whether this machine can talk to itself; in a jail without any network not even that is sure."""
+    """Whether the loopback interface works; in a sandbox without any network it may not."""
     try:
         with socket.create_server((LOOPBACK[0], 0)) as listener:
             socket.create_connection(listener.getsockname(), timeout=2.0).close()
@@ -158,20 +159,20 @@ def loopback_works() -> bool:
 
 
 def configured_url() -> str:
-    """The address of the server a person wants flows to use; empty for none."""
+    """The configured address of a server for flows; empty for none."""
     from prefect.settings import PREFECT_API_URL
 
     return str(PREFECT_API_URL.value() or "")
 
 
 def server_is_configured() -> bool:
-    """Whether a server is known, as far as can be told without the seconds that importing Prefect takes."""
+    """Whether a server is configured, as far as is known without importing Prefect, which takes seconds."""
     return bool(os.environ.get("PREFECT_API_URL")) or ("prefect" in sys.modules and bool(configured_url()))
 
 
 @contextmanager
 def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
-    """Have a Prefect API for the length of the block, and give its address.
+    """Provide a Prefect API for the duration of the block; yield its address.
 
     `meanwhile` is called while an embedded server starts (4-16 s): slow imports fit there. Raises ServerError.
     """
@@ -182,7 +183,7 @@ def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
         if meanwhile is not None:
             meanwhile()
         url = configured_url()
-        if url:  # also one from a Prefect profile, which is known only once Prefect is imported
+        if url:  # also one from a Prefect profile, known only once Prefect is imported
             if not answers(url, timeout=10.0):
                 raise ServerError(f"No Prefect server answers at {url}.", "Start it, or unset PREFECT_API_URL.")
             yield url
@@ -196,7 +197,7 @@ def prefect_api(meanwhile: Callable[[], object] | None = None) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _StudioServer:
-    """The server of a studio that is up in our home: nobody needs a second one on the same database."""
+    """The server of a running studio in our home: a second one on the same database is not needed."""
 
     url: str
     auth: str
@@ -205,7 +206,7 @@ class _StudioServer:
         return self.url
 
     def stop(self) -> None:
-        """Leave it running: it is the studio's."""
+        """Leave it running: it belongs to the studio."""
 
 
 def _studio_server() -> _StudioServer | None:
@@ -217,7 +218,7 @@ def _studio_server() -> _StudioServer | None:
 
 @contextmanager
 def _client_of(server: EmbeddedServer | _StudioServer) -> Iterator[None]:
-    """Point Prefect's clients at `server`; before the block ends, send what they still hold back."""
+    """Point Prefect's clients at `server`; before the block ends, send what they have buffered."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
     from prefect.settings import (
@@ -242,13 +243,13 @@ def _client_of(server: EmbeddedServer | _StudioServer) -> Iterator[None]:
 
 
 def _quiet_console() -> None:
-    """Keep Prefect's log lines for its UI: a command's stderr belongs to its bars and its own words."""
+    """Keep Prefect's log lines for its UI: a command's stderr is for its progress bars and messages."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
 
 
 def _reach_loopback_directly() -> None:
-    """Where a proxy is set for the outside, Prefect's client would look for the embedded server there, too."""
+    """Where a proxy is configured, Prefect's client would use it for the embedded server, too."""
     for name in ("NO_PROXY", "no_proxy"):
         known = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join(dict.fromkeys([*known, *LOOPBACK]))

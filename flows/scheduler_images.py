@@ -1,4 +1,4 @@
-"""How many images are new to a model: what schedules of the kind `--on-new-images` wait for."""
+"""Counts the images that are new to a model, for schedules with `--on-new-images`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from workflows.store.store import Store
 def new_images(store: Store, model: str) -> tuple[str, int, int]:
     """Return the model's data set, the number of its newest version, and how many labelled images are new in it.
 
-    It is counted from the version that the champion was trained on, or that a retraining looked at since, so that
-    one that kept the champion is not done again for the same images. A first label counts as a new image.
+    They are counted from the version that the champion was trained on, or that a later retraining used, so that
+    one that did not replace the champion is not repeated for the same images. A first label counts as a new image.
 
     Raises:
         ModelError: no such model, or one without a champion.
-        DatasetError: its data set is gone.
+        DatasetError: its data set was deleted.
     """
     current = champion(store, model)
     numbers = [record.number for record in store.datasets.versions(current.dataset)]

@@ -1,7 +1,7 @@
-"""The scheduler's dealings with Prefect: deployments made to match the records, flow runs that are due, their ends.
+"""The scheduler's interface to Prefect: deployments that match the records, due flow runs, their end states.
 
-One deployment of the flow `retrain` for each schedule, with Prefect's own cron or interval schedule: Prefect decides
-when a flow run is due, shows it, and keeps its states.
+One deployment of the flow `retrain` for each schedule: Prefect shows its flow runs and their states, and one can
+be started there. It has no times: those are the scheduler's.
 """
 
 from __future__ import annotations
@@ -10,41 +10,39 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterParentFlowRunId,
 )
-from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, State
+from prefect.states import Cancelled, Completed, Crashed, Failed, Pending
+from prefect.states import State as PrefectState
 
 from flows.scheduling import fingerprint, in_words
+from workflows.state import State
 from workflows.store.schedules import Schedule
 
 ENTRYPOINT = "flows/retraining.py:retrain"
 ROOT = Path(__file__).resolve().parents[1]
 
-End = Literal["done", "failed", "crashed", "cancelled", "skipped"]
-
 
 @dataclass(frozen=True)
 class Due:
-    """A flow run whose time has come."""
+    """A due flow run."""
 
     flow_run_id: str
     deployment_id: str
     planned_at: datetime
     by_schedule: bool
-    """Whether Prefect's schedule made it; otherwise somebody asked Prefect for it."""
+    """Whether Prefect's schedule made it; otherwise it was requested in Prefect."""
 
 
 class Deployments:
@@ -63,7 +61,7 @@ class Deployments:
         return self._client
 
     def close(self) -> None:
-        """Part from the server; the next use connects anew."""
+        """Close the connection; the next use connects again."""
         client, self._client = self._client, None
         if client is not None:
             client.__exit__(None, None, None)
@@ -89,7 +87,7 @@ class Deployments:
             flow_id=self.client.create_flow_from_name("retrain"),
             name=schedule.id,
             version=fingerprint(schedule),
-            schedules=_prefect_schedule(schedule),
+            schedules=[],  # also removes those of an earlier version
             parameters={"model": schedule.model, "trigger": in_words(schedule), "settings": schedule.settings},
             description=f"Retrain {schedule.model}: {in_words(schedule)}",
             tags=["fieldguide", self._mark],
@@ -103,7 +101,7 @@ class Deployments:
     # -------------------------------------------------------------- flow runs
 
     def due(self, deployment_ids: Sequence[str], before: datetime) -> list[Due]:
-        """Return the flow runs of these deployments whose time has come, the oldest first."""
+        """Return the due flow runs of these deployments, the oldest first."""
         if not deployment_ids:
             return []
         found = self.client.get_scheduled_flow_runs_for_deployments(
@@ -116,18 +114,18 @@ class Deployments:
         return sorted(due, key=lambda one: one.planned_at)
 
     def claim(self, flow_run_id: str, why: str) -> None:
-        """Note that a due flow run is taken, and what it waits for."""
+        """Mark a due flow run as claimed, with what it waits for."""
         self.client.set_flow_run_state(UUID(flow_run_id), Pending(message=why), force=True)
 
     def begin(self, deployment_id: str, name: str, parameters: dict[str, Any]) -> str:
-        """Make a flow run that begins at once, outside its schedule; return its id."""
+        """Create a flow run that starts at once, outside its schedule; return its id."""
         made = self.client.create_flow_run_from_deployment(
             UUID(deployment_id), parameters=parameters, state=Pending(), name=name
         )
         return str(made.id)
 
-    def end(self, flow_run_id: str, how: End, why: str) -> None:
-        """See that Prefect knows the end of a flow run, and of those below it; one that has an end keeps it."""
+    def end(self, flow_run_id: str, how: State, why: str) -> None:
+        """Report the end of a flow run and its subflows to Prefect, unless Prefect has one."""
         try:
             run = self.client.read_flow_run(UUID(flow_run_id))
         except ObjectNotFound:
@@ -140,24 +138,11 @@ class Deployments:
             self.client.set_flow_run_state(run.id, _state(how, why), force=True)
 
 
-def _state(how: End, why: str) -> State[Any]:
-    if how == "done":
+def _state(how: State, why: str) -> PrefectState[Any]:
+    if how == State.FINISHED:
         return Completed(message=why)
-    if how == "failed":
+    if how == State.FAILED:
         return Failed(message=why)
-    if how == "crashed":
+    if how == State.INTERRUPTED:
         return Crashed(message=why)
-    return Cancelled(message=why, name="Skipped" if how == "skipped" else "Cancelled")
-
-
-def _prefect_schedule(schedule: Schedule) -> list[DeploymentScheduleCreate]:
-    """Return Prefect's schedule; none for one that waits for images."""
-    when: CronSchedule | IntervalSchedule
-    if schedule.cron is not None:
-        when = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
-    elif schedule.every_seconds is not None:
-        interval = timedelta(seconds=schedule.every_seconds)
-        when = IntervalSchedule(interval=interval, anchor_date=schedule.created_at)
-    else:
-        return []
-    return [DeploymentScheduleCreate(schedule=when, active=not schedule.paused)]
+    return Cancelled(message=why, name="Skipped" if how == State.SKIPPED else "Cancelled")

@@ -1,127 +1,119 @@
-"""Schedules: making them, when they fire next, and what they are called in words.
-
-What a cron line means is Prefect's: its schedules are asked here, and fire later.
-"""
+"""Schedules: creating, pausing and running them, and describing them."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from workflows.errors import UsageError
-from workflows.retraining.plan import RetrainSettings
-from workflows.store.schedules import Firing, Missed, Overlap, Schedule
+from workflows.requests import RetrainSettings, ScheduleRequest, validated
+from workflows.retraining.times import next_cron, next_time, time_zone
+from workflows.retraining.weekly import weekly_of
+from workflows.store.schedules import Schedule, ScheduledRun
 from workflows.store.store import Store
 from workflows.store.tables import now
 
-SHORTEST_SECONDS = 10
+TIMES = ("cron", "every_seconds", "on_new_images")
+"""The fields of `ScheduleRequest` of which a schedule has exactly one."""
 _LENGTHS = ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
-def add_schedule(
-    store: Store,
-    model: str,
-    *,
-    cron: str | None = None,
-    every_seconds: int | None = None,
-    on_new_images: int | None = None,
-    settings: RetrainSettings | None = None,
-    overlap: Overlap = "skip",
-    missed: Missed = "run-once",
-    timezone: str | None = None,
-) -> Schedule:
-    """Record when a model is to be retrained; give exactly one of `cron`, `every_seconds` and `on_new_images`.
+def add_schedule(store: Store, model: str, *, settings: RetrainSettings | None = None, **when: Any) -> Schedule:
+    """Record when a model is to be retrained.
 
-    It counts from the next start of the studio on, at once where that is up.
+    It takes effect when the studio starts, or at once while it is up.
 
     Args:
-        store: where everything is kept.
+        store: holds the records.
         model: the model's name.
-        cron: five fields: minute, hour, day of the month, month, day of the week.
-        every_seconds: at least 10.
-        on_new_images: as soon as so many labelled images are new since a retraining looked last.
-        settings: when it is worth it, how the challenger is made, what it must show.
-        overlap: with a retraining of the model under way: `skip` this time, or `queue`.
-        missed: what fell into a time when the studio was off: made up for once, or skipped.
-        timezone: in which the cron line counts (IANA name); by default this machine's.
+        settings: minimum changes, the challenger's training, the rules for promotion.
+        when: fields of `ScheduleRequest`: exactly one of `cron`, `every_seconds` and `on_new_images`.
 
     Raises:
-        UsageError: none or several of the three, one of them is wrong, or there is no such model.
+        UsageError: none or several of the three, a field is invalid, or there is no such model.
     """
-    given = [value for value in (cron, every_seconds, on_new_images) if value is not None]
-    if len(given) != 1:
-        raise UsageError("A schedule needs exactly one of a cron line, an interval, and a number of new images.")
-    if every_seconds is not None and every_seconds < SHORTEST_SECONDS:
-        raise UsageError(f"The shortest interval is {SHORTEST_SECONDS} s.")
-    if on_new_images is not None and on_new_images < 1:
-        raise UsageError("The number of new images must be at least 1.")
-    zone = _checked_zone(timezone or local_timezone())
-    if cron is not None:
-        cron = " ".join(cron.split())
-        _next_cron(cron, zone, now())  # raises
-    fields = {"cron": cron, "every_seconds": every_seconds, "on_new_images": on_new_images}
-    kept = (settings or RetrainSettings()).model_dump(mode="json", exclude_unset=True)
-    schedule = store.schedules.add(model, settings=kept, overlap=overlap, missed=missed, timezone=zone, **fields)
+    request = validated(ScheduleRequest, when)
+    chosen = _stored_settings(settings or RetrainSettings(), request.on_new_images)
+    columns = _times(request) | {"overlap": request.overlap, "missed": request.missed}
+    schedule = store.schedules.add(model, settings=chosen, **columns)
     store.schedules.update(schedule.id, next_at=next_time(schedule))
     return store.schedules.get(schedule.id)
 
 
-def run_now(store: Store, schedule: Schedule, who: str = "by hand") -> Firing:
-    """Have a schedule fire as soon as the studio's slot is free, whatever its times say."""
+def edit_schedule(
+    store: Store, schedule: Schedule, *, settings: RetrainSettings | None = None, **changes: Any
+) -> Schedule:
+    """Change a schedule; what is not given stays as it is. Its log stays, and so does a pause.
+
+    A time that was missed under the old times is not made up for.
+
+    Args:
+        store: holds the records.
+        schedule: the schedule.
+        settings: instead of all its settings.
+        changes: fields of `ScheduleRequest`; one of the times replaces the one that the schedule has.
+
+    Raises:
+        UsageError: a value is invalid, or several times are given.
+    """
+    before = {name: getattr(schedule, name) for name in ScheduleRequest.model_fields}
+    if any(changes.get(name) is not None for name in TIMES):
+        before.update(dict.fromkeys(TIMES))
+    request = validated(ScheduleRequest, before | changes)
+    columns = _times(request) | {"overlap": request.overlap, "missed": request.missed}
+    kept = settings or RetrainSettings.model_validate(schedule.settings)
+    columns["settings"] = _stored_settings(kept, request.on_new_images)
+    store.schedules.update(schedule.id, **columns)
+    changed = store.schedules.get(schedule.id)
+    store.schedules.update(schedule.id, next_at=None if changed.paused else next_time(changed))
+    return store.schedules.get(schedule.id)
+
+
+def _stored_settings(settings: RetrainSettings, on_new_images: int | None) -> dict[str, Any]:
+    """Return the settings that are stored: those that were set. The images that start a retraining are enough for it."""
+    chosen = settings.model_dump(mode="json", exclude_unset=True)
+    if on_new_images is not None and on_new_images < settings.min_changes:
+        chosen["min_changes"] = on_new_images
+    return chosen
+
+
+def _times(request: ScheduleRequest) -> dict[str, Any]:
+    """Return the columns of a schedule's times. Raises UsageError if they are invalid."""
+    if sum(getattr(request, name) is not None for name in TIMES) != 1:
+        raise UsageError("A schedule needs exactly one of a cron line, an interval, and a number of new images.")
+    columns = {name: getattr(request, name) for name in TIMES}
+    zone = time_zone(request.timezone or local_timezone()).key
+    if request.cron is not None:
+        columns["cron"] = " ".join(request.cron.split())
+        next_cron(columns["cron"], zone, now())  # raises
+    return {**columns, "timezone": zone}
+
+
+def run_now(store: Store, schedule: Schedule, who: str = "by hand") -> ScheduledRun:
+    """Run a schedule as soon as no other retraining runs, whatever its times."""
     moment = now()
     decision_id = store.models.new_decision_id(schedule.model)
-    firing = store.schedules.fire(schedule, f"hand:{decision_id}", who, decision_id, planned_at=moment)
-    if firing is None:
-        raise UsageError("This was asked for just now.", "Wait for it.")
-    return firing
+    scheduled = store.schedules.record_run(schedule, f"hand:{decision_id}", who, decision_id, planned_at=moment)
+    if scheduled is None:
+        raise UsageError("This was requested just now.", "Wait for it.")
+    return scheduled
 
 
 def pause(store: Store, schedule: Schedule) -> None:
-    """Let a schedule fire no more until it is resumed."""
+    """Pause a schedule until it is resumed."""
     store.schedules.update(schedule.id, paused=True, next_at=None)
 
 
 def resume(store: Store, schedule: Schedule) -> None:
-    """Let a paused schedule fire again; what fell into the pause is not made up for."""
+    """Resume a paused schedule; missed runs are not repeated."""
     store.schedules.update(schedule.id, paused=False, next_at=next_time(schedule))
 
 
-def next_time(schedule: Schedule, after: datetime | None = None) -> datetime | None:
-    """Return when a schedule fires next after a moment (default now); None if that depends on images."""
-    after = after or now()
-    if schedule.every_seconds is not None:
-        periods = (after - schedule.created_at) // timedelta(seconds=schedule.every_seconds) + 1
-        return schedule.created_at + periods * timedelta(seconds=schedule.every_seconds)
-    return _next_cron(schedule.cron, schedule.timezone, after) if schedule.cron is not None else None
-
-
-def _next_cron(cron: str, zone: str, after: datetime) -> datetime:
-    """Ask Prefect's schedule. Raises UsageError if the line is wrong."""
-    from prefect.server.schemas.schedules import CronSchedule
-
-    try:
-        if len(cron.split()) != 5:
-            raise ValueError("it needs five fields")
-        schedule = CronSchedule(cron=cron, timezone=zone)
-        # "on or after" is what Prefect answers
-        dates = asyncio.run(schedule.get_dates(1, start=after.astimezone(ZoneInfo(zone)) + timedelta(seconds=1)))
-    except (ValueError, KeyError) as error:  # pydantic's errors are ValueErrors
-        raise UsageError(
-            f"{cron!r} is no cron line.",
-            'Minute, hour, day of the month, month, day of the week: "0 3 * * 1" is every Monday at 3.',
-        ) from error
-    if not dates:
-        raise UsageError(f"The cron line {cron!r} never comes true.")
-    return datetime.fromtimestamp(dates[0].timestamp(), UTC)
-
-
 def local_timezone() -> str:
-    """Return the IANA name of this machine's time zone; UTC where it can't be told."""
+    """Return the IANA name of this machine's time zone; UTC where it is unknown."""
     named = os.environ.get("TZ", "").lstrip(":")
     if not named:
         path = Path("/etc/localtime").resolve()
@@ -132,31 +124,25 @@ def local_timezone() -> str:
         return "UTC"
 
 
-def _checked_zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(f"There is no time zone {name!r}.", "For example: Europe/Berlin, UTC") from error
-
-
 def in_words(schedule: Schedule) -> str:
-    """Say when a schedule fires."""
+    """Describe when a schedule runs."""
     if schedule.cron is not None:
-        return f"{schedule.cron} ({schedule.timezone})"
+        weekly = weekly_of(schedule.cron)
+        return f"{weekly.words if weekly else schedule.cron} ({schedule.timezone})"
     if schedule.every_seconds is not None:
         return f"every {length(schedule.every_seconds)}"
     return f"on {schedule.on_new_images} new images"
 
 
 def length(seconds: int) -> str:
-    """Say a length of time in its largest whole unit: `6 hours`."""
+    """Format a duration in its largest whole unit: `6 hours`."""
     size, unit = next((size, unit) for size, unit in _LENGTHS if seconds % size == 0)
     many = seconds // size
     return f"{many} {unit}s" if many > 1 else unit
 
 
 def fingerprint(schedule: Schedule) -> str:
-    """Return what changes when its deployment has to change."""
-    facts: list[Any] = [schedule.model, schedule.cron, schedule.every_seconds, schedule.timezone, schedule.paused]
+    """Return a text that changes when its deployment must change."""
+    facts: list[Any] = ["no times", schedule.model, in_words(schedule), schedule.paused]
     text = repr([*facts, sorted(schedule.settings.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -11,9 +11,9 @@ from workflows.tuning.study import Tuning
 
 
 def tune_now(store: Store, tuning: Tuning, progress: Progress = silent, worker: int = 0) -> dict[str, Any]:
-    """Work on a tuning as a Prefect flow until its budget is spent, and return what came of it.
+    """Work on a tuning as a Prefect flow until its budget is spent, and return its result.
 
-    Raises FieldguideError; its kinds say what went wrong.
+    Raises FieldguideError; its subclass shows what went wrong.
     """
 
     def as_flow() -> dict[str, Any]:

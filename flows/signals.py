@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish: a run stops at its next batch, with its checkpoint whole and its state told."""
+"""Ctrl-C and SIGTERM as stop requests: a run stops at its next batch, with checkpoint and state saved."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from workflows.store.store import Store
 
 @contextmanager
 def stoppable(store: Store, run_id: str) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM in the block ask the run to stop; a second one interrupts at once.
+    """Make the first SIGINT or SIGTERM in the block request a stop of the run; a second one interrupts at once.
 
-    Outside the main thread Python can't take signals: nothing changes there.
+    Outside the main thread Python can't handle signals: nothing changes there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     received: list[int] = []
-    tell = caller.get().stopping
+    report = caller.get().stopping
 
     def ask() -> None:
-        with suppress(RunError):  # it has just ended by itself
+        with suppress(RunError):  # it has just ended
             store.runs.request_cancel(run_id)
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -35,7 +35,7 @@ def stoppable(store: Store, run_id: str) -> Iterator[None]:
         received.append(number)
         # in a thread, because the main one may be inside the database or a lock right now
         threading.Thread(target=ask, daemon=True).start()
-        tell(number)
+        report(number)
 
     before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""`HOME/studio.json`: where the studio's parts are and how they fare, for its own processes only (mode 0600)."""
+"""`HOME/studio.json`: addresses and states of the studio's parts, for its own processes only (mode 0600)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.leash import Mark
+from flows.process_identity import ProcessIdentity
 from workflows.errors import StorageError
 from workflows.store.files import atomic_path, read_json
 
@@ -22,7 +22,8 @@ class Part:
 
     name: str
     state: str = "starting"
-    """`starting`, `running`, `restarting` (it died and will be started again) or `stopped`."""
+    """`starting`, `running`, `restarting` (it died and will be restarted) or `stopped`; no `State`, because a service
+    is not meant to come to an end."""
     pid: int | None = None
     restarts: int = 0
     died_at: str = ""
@@ -34,10 +35,10 @@ class Part:
 
 @dataclass
 class StudioFile:
-    """What the supervisor tells everybody who may know."""
+    """What the supervisor publishes to the studio's processes."""
 
     process: str
-    """The supervisor's mark."""
+    """The supervisor's identity."""
     url: str
     prefect_url: str
     prefect_auth: str
@@ -46,12 +47,12 @@ class StudioFile:
     started_at: str
     parts: dict[str, Part] = field(default_factory=dict)
 
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Return whether that studio is still up."""
-        return Mark.parse(self.process).lives()
+        return ProcessIdentity.parse(self.process).is_alive()
 
     def write(self, home: Path) -> None:
-        """Write it so that nobody but the person who runs the studio can read it. Raises StorageError."""
+        """Write the file, readable only for the user who runs the studio. Raises StorageError."""
         with atomic_path(home / NAME) as temporary:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -59,16 +60,16 @@ class StudioFile:
 
 
 def read_studio(home: Path) -> StudioFile | None:
-    """Return the studio that is up in `home`, None if there is none."""
+    """Return the running studio of `home`, None if there is none."""
     try:
         fields: dict[str, Any] = read_json(home / NAME)
         parts = {name: Part(**part) for name, part in fields.pop("parts").items()}
         found = StudioFile(**fields, parts=parts)
-        return found if found.lives() else None
+        return found if found.is_alive() else None
     except (StorageError, TypeError, KeyError, ValueError, AttributeError):
         return None  # never started, or by another version
 
 
 def moment(text: str) -> datetime | None:
-    """Read a time as it stands in the file."""
+    """Parse a time of the file."""
     return datetime.fromisoformat(text) if text else None

@@ -1,4 +1,4 @@
-"""The flow `tune`: workers do trials until the budget is spent, then the winner is trained and tested once.
+"""The flow `tune`: workers run trials until the budget is spent, then the winner is trained and tested once.
 
 The study is Optuna's, the trials are the domain's (:mod:`workflows.tuning`). Several runs of this flow, also on
 several machines that share a database, may work on one study. Deploy it as `flows/tuning.py:tune`.
@@ -14,18 +14,19 @@ from prefect.artifacts import create_markdown_artifact
 from flows.caller import caller
 from flows.reporting import UNREACHABLE
 from flows.retraining import train_as_flow
+from workflows.requests import TuneRequest
 from workflows.store.store import Store
-from workflows.tuning.study import TuneRequest, open_tuning
+from workflows.tuning.study import open_tuning
 from workflows.tuning.tune import begin_tuning, refit, work
 
 
 @flow(name="tune", persist_result=False)
 def tune(request: TuneRequest | None = None, study_id: str | None = None, worker: int = 0) -> dict[str, Any]:
-    """Search for a better workflow; answer what came of it.
+    """Search for a better workflow; return the result.
 
     Args:
-        request: what to tune; not needed to go on with a study.
-        study_id: a recorded study to go on with, or to help with.
+        request: what to tune; not needed to resume a study.
+        study_id: a recorded study to resume or to join.
         worker: number of this worker; each searches with another seed.
     """
     store = caller.get().store or Store()
@@ -40,20 +41,20 @@ def tune(request: TuneRequest | None = None, study_id: str | None = None, worker
 
 @task(name="trials", task_run_name="trials of {study_id}, worker {worker}", persist_result=False)
 def do_trials(study_id: str, worker: int) -> None:
-    """Do trials until the budget is spent."""
+    """Run trials until the budget is spent."""
     store = caller.get().store or Store()
     work(open_tuning(store, study_id), caller.get().progress, worker)
 
 
 def _show(result: dict[str, Any]) -> None:
-    """Leave the outcome as a text in Prefect's UI."""
+    """Store the outcome as a text in Prefect's UI."""
     best, start = result["best"], result["start"]
     lines = [f"# {result['study_id']}", "", f"{result['trials']} trials, {result['pruned']} ended early.", ""]
     lines.append(f"Best on validation: {best['val_top1']:.4f} (trial {best['trial'] + 1})")
     if start:
         lines.append(f", from {start['val_top1']:.4f}")
     refit = result["refit"]
-    lines.append(f"Trained anew on {refit['on']} for {refit['epochs']} epochs; {refit['chosen']}.")
+    lines.append(f"Retrained on {refit['on']} for {refit['epochs']} epochs; {refit['chosen']}.")
     lines += ["", *(f"- {name}: {value}" for name, value in best["params"].items())]
     try:
         create_markdown_artifact("\n".join(lines), key=f"{result['study_id']}-tuning", description="Tuning")

@@ -27,12 +27,13 @@ import importlib, pkgutil, workflows
 for module in pkgutil.walk_packages(workflows.__path__, "workflows."):
     if ".migrations" not in module.name and not module.name.startswith("workflows.serving."):
         importlib.import_module(module.name)
-from workflows.pipeline import TrainRequest, create_run, run_pipeline
+from workflows.pipeline import create_run, run_pipeline
+from workflows.requests import TrainRequest
 from workflows.store.store import Store
 store = Store(Path({home!r}))
 request = TrainRequest(source={source!r}, weights="none", size=32, epochs=1, device="cpu")
 result = run_pipeline(store, create_run(store, request).run_id)
-print(result["state"], result["metrics"]["test"]["support"])
+print(result.state, result.metrics_of("test")["support"])
 """
 
 

@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from workflows.pipeline import TrainRequest, create_run, run_pipeline
+from tests.once import made_once
+from workflows.pipeline import create_run, run_pipeline
+from workflows.requests import TrainRequest
+from workflows.store.run_folder import RunFolder
 from workflows.store.store import Store
 
 CLASSES = ("0", "1", "4")
@@ -42,7 +45,7 @@ class TrainedRun:
     source: Path
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> RunFolder:
         """The run's files."""
         return self.store.run_folder(self.run_id)
 
@@ -57,19 +60,25 @@ def train_tiny(home: Path, source: Path, **request: Any) -> TrainedRun:
     store = Store(home)
     settings = {"weights": "none", "size": 32, "epochs": 12, "device": "cpu", "seed": 0, **request}
     run = create_run(store, TrainRequest(source=str(source), **settings))
-    return TrainedRun(store, run.run_id, run_pipeline(store, run.run_id), source)
+    return TrainedRun(store, run.run_id, run_pipeline(store, run.run_id).document(), source)
 
 
 @pytest.fixture(scope="session")
 def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sub-folder of digits for each of three classes. Nobody may change it."""
-    return write_tiny(tmp_path_factory.mktemp("source") / "tiny")
+    return made_once(tmp_path_factory, "source", lambda folder: write_tiny(folder / "tiny"))
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Iterator[TrainedRun]:
     """A finished run on the tiny data set, alone in its store. Nobody may change it."""
-    run = train_tiny(tmp_path_factory.mktemp("home"), tiny_source)
+
+    def make(folder: Path) -> tuple[Path, str, dict[str, Any]]:
+        made = train_tiny(folder / "home", tiny_source)
+        return made.store.home, made.run_id, made.result
+
+    home, run_id, result = made_once(tmp_path_factory, "trained", make)
+    run = TrainedRun(Store(home), run_id, result, tiny_source)
     yield run
     assert [one.run_id for one in run.store.runs.list()] == [run.run_id], "a test changed what all share, not a copy"
     assert not run.store.models.names()

@@ -1,6 +1,6 @@
 """The domain of Fieldguide: data, graphs, learning, evaluation and explanation of image classifiers.
 
-Knows nothing of Prefect, Streamlit or the command line.
+Independent of Prefect, Streamlit and the command line.
 """
 
 from workflows.environment import prepare

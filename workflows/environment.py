@@ -1,4 +1,4 @@
-"""The one place where the libraries below us are silenced and bounded.
+"""The single place where the environment of third-party libraries is configured.
 
 Everything here must happen before ultralytics, prefect, albumentations or streamlit is imported,
 so `workflows/__init__.py` calls :func:`prepare` and every other package imports `workflows` first.
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import platformdirs
 
-HOME_VARIABLE = "FIELDGUIDE_HOME"
+from workflows import settings
 
-# Switches that keep data on this machine. They are forced: no outer setting may turn them on again.
+# Switches that keep data on this machine. They are forced: no outer setting may override them.
 PRIVATE = {
     # Ultralytics: no analytics, no version checks, no `pip install` in a running process, no cloud hooks
     "YOLO_OFFLINE": "1",
@@ -21,7 +21,7 @@ PRIVATE = {
     "ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS": "1",
     # Ultralytics: a checkpoint is read with weights_only, so that it cannot run code
     "ULTRALYTICS_SAFE_LOAD": "1",
-    # Albumentations asks an index for its newest version at import
+    # Albumentations checks an index for its newest version at import
     "NO_ALBUMENTATIONS_UPDATE": "1",
     # Prefect: server telemetry and client analytics
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -31,24 +31,24 @@ PRIVATE = {
     "STREAMLIT_SERVER_SHOW_EMAIL_PROMPT": "false",
 }
 
-# Sensible starting points that a person may override from outside.
+# Defaults that the user may override.
 DEFAULTS = {
     # Results must be readable without unpickling
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
-    # The embedded server needs 7-16 s to start on a small machine; its own limit is shorter
+    # The embedded server needs 7-16 s to start on a small machine; the default limit is shorter
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_CLI_PROMPT": "false",
     "YOLO_VERBOSE": "false",
     "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
 }
 
-# Credentials that would make a library stream to its maker's cloud.
+# Credentials that would make a library stream to its vendor's cloud.
 REMOVED = ("ULTRALYTICS_API_KEY",)
 
 
 def home() -> Path:
-    """Return the folder that holds all state: `$FIELDGUIDE_HOME`, else the platform's data folder."""
-    chosen = os.environ.get(HOME_VARIABLE)
+    """Return the folder that holds all state: the one set in the environment, else the platform's data folder."""
+    chosen = settings.HOME.read()
     return Path(chosen).expanduser().resolve() if chosen else Path(platformdirs.user_data_dir("fieldguide"))
 
 

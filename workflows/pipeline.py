@@ -1,221 +1,209 @@
-"""The walk of a workflow: from a request to a finished run, stage by stage.
+"""The execution of a workflow: from a request to a finished run, step by step.
 
-Each stage is a plain function of a :class:`RunContext` whose answer (plain data: names, paths, figures) is
-kept in the run's folder. A run that was cut off goes on with the first stage that has no answer yet; the
-training stage itself goes on from its checkpoint. `flows` makes each stage a Prefect task; on a machine
-without Prefect, :func:`run_pipeline` walks the same stages.
+Each step is a plain function of a :class:`RunContext` whose result (plain data: names, paths, figures) is
+stored in the run's folder. An interrupted run resumes at the first step without a result; the
+training itself resumes from its checkpoint. `flows` makes each step a Prefect task; on a machine
+without Prefect, :func:`run_pipeline` runs the same steps.
+
+Every run starts with the same steps, which determine its workflow; then follow the workflow's nodes in order.
 
 ::
 
-    request -> dataset -> audit -> workflow -> split -> augmentation -> model
-            -> training -> evaluation -> explanation -> report
+    request -> dataset -> audit -> workflow -> (the graph's nodes) -> report
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ValidationError
 
 from workflows.data.version import DatasetVersion
 from workflows.errors import FieldguideError, RunCancelled, UsageError
-from workflows.graph.workflow import Goal, Workflow, load_workflow
+from workflows.finish import CLOSING, finish
+from workflows.graph.kinds import NODE_KINDS
+from workflows.graph.plan import Step, plan, upstream
+from workflows.graph.workflow import Workflow, load_template, load_workflow
+from workflows.preparation import OPENING
 from workflows.progress import Progress, silent
+from workflows.requests import TrainRequest
+from workflows.state import State
+from workflows.store.answers import DatasetAnswer, StageAnswer
 from workflows.store.files import read_json, write_json
-from workflows.store.runs import RunKind, RunRecord
+from workflows.store.run_folder import RunFolder
+from workflows.store.run_record import RunKind, RunRecord
+from workflows.store.run_result import RunResult
 from workflows.store.store import Store
 
 if TYPE_CHECKING:
     from workflows.data.pixels import Pixels
 
 
-class TrainRequest(BaseModel):
-    """Everything that a person asked for with `train`, so that it can be done again."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dataset: str | None = Field(None, description="Name of a data set of the store.")
-    version: int | None = Field(None, ge=1, description="Its version; empty means the newest.")
-    source: str | None = Field(None, description="Or a folder to import first.")
-    labels: str | None = Field(None, description="CSV with the labels of the folder's photos.")
-    split: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="Shares of train, val and test.")
-    group_by: str | None = Field(None, description="What keeps photos together in one split.")
-    goal: Goal = Field("balanced", description="What to recommend a workflow for.")
-    workflow: dict[str, Any] | None = Field(None, description="A workflow to use instead of a recommended one.")
-    epochs: int | None = Field(None, ge=1, description="Epochs instead of the workflow's.")
-    size: int | None = Field(None, description="Image size instead of the workflow's, in pixels.")
-    seed: int | None = Field(None, ge=0, description="Seed instead of the workflow's.")
-    weights: str | None = Field(None, description="`auto`, `none` or a file instead of the workflow's.")
-    device: str | None = Field(None, description="Device instead of the workflow's.")
-    minutes: float | None = Field(None, gt=0, description="Time that training may take, by estimate.")
-    allow: tuple[str, ...] = Field((), description="Errors of the data set's audit to train on regardless, by key.")
-    trust: bool = Field(False, description="Unpickle a .pt file whose checksum is not known.")
+def answer_path(folder: RunFolder, key: str) -> Path | None:
+    """Return the file with the result of step `key` in a run's folder, also under its name in older releases."""
+    names = filter(None, (key, NODE_KINDS.earlier_key(key)))
+    return next((path for name in names if (path := folder.answer(name)).exists()), None)
 
 
+Known = TypeVar("Known", bound=StageAnswer)
 RunTraining = Callable[[Store, str, Progress], Any]
-"""Runs a recorded run to its end, or goes on with it: (store, run id, progress); :func:`run_pipeline` is one."""
+"""Runs or resumes a recorded run: (store, run id, progress); e.g. :func:`run_pipeline`."""
 
 
 class RunContext:
-    """What a stage works with. Answers of earlier stages are read from the run's folder."""
+    """The context of a step. Results of earlier steps are read from the run's folder."""
 
     def __init__(self, store: Store, run_id: str, progress: Progress = silent) -> None:
         self.store, self.run_id, self.progress = store, run_id, progress
-        self.folder: Path = store.run_folder(run_id)
+        self.folder = store.run_folder(run_id)
         self.request = TrainRequest.model_validate(store.runs.get(run_id).request)
 
-    def answer(self, key: str) -> dict[str, Any] | None:
-        """Return what stage `key` answered, or None if it has not been done."""
-        path = self._answer_path(key)
-        return read_json(path) if path.exists() else None
+    def answer(self, key: str) -> StageAnswer | None:
+        """Return the result of step `key`, or None if it has not been done."""
+        path = answer_path(self.folder, key)
+        return None if path is None else StageAnswer.model_validate(read_json(path))
 
-    def need(self, key: str) -> dict[str, Any]:
-        """Return what stage `key` answered; it must have been done."""
-        found = self.answer(key)
+    def find(self, kind: type[Known]) -> Known | None:
+        """Return the answer of this kind, or None if its step has not been done."""
+        path = answer_path(self.folder, kind.key)
+        return None if path is None else kind.model_validate(read_json(path))
+
+    def need(self, kind: type[Known]) -> Known:
+        """Return the answer of this kind; its step must have been done."""
+        found = self.find(kind)
         if found is None:
-            raise UsageError(f"Stage {key} of run {self.run_id} has not been done yet.")
+            raise UsageError(f"Step {kind.key} of run {self.run_id} has not been done yet.")
         return found
 
-    def keep(self, key: str, answer: dict[str, Any]) -> None:
-        """Keep the answer of stage `key`."""
-        write_json(self._answer_path(key), answer)
+    def keep(self, key: str, answer: StageAnswer) -> None:
+        """Store the result of step `key`."""
+        write_json(self.folder.answer(key), answer.document())
 
-    def _answer_path(self, key: str) -> Path:
-        return self.folder / "stages" / f"{key}.json"
+    def folder_of(self, step: Step) -> Path:
+        """Return the folder for the files of a step; created by the writer of the first file."""
+        return self.folder.of_step(step.key)
+
+    def step_above(self, step: Step, kind: str) -> Step:
+        """Return the first step of the nearest node of `kind` among the predecessors of a step's node.
+
+        Raises UsageError if there is none.
+        """
+        node = None if step.node is None else upstream(self.workflow, step.node.id, kind)
+        for other in plan(self.workflow):
+            if node is not None and other.node == node:
+                return other
+        raise UsageError(f"No {kind} node leads to step {step.key} of run {self.run_id}.")
 
     def check_cancelled(self) -> None:
-        """Raise RunCancelled if somebody asked the run to stop."""
+        """Raise RunCancelled if the run has been cancelled."""
         if self.store.runs.cancel_requested(self.run_id):
             raise RunCancelled(f"Run {self.run_id} was cancelled.")
-
-    @property
-    def workflow_path(self) -> Path:
-        """Return the file of the run's graph."""
-        return self.folder / "workflow.yaml"
 
     @cached_property
     def workflow(self) -> Workflow:
         """Return the run's graph (after stage `workflow`)."""
-        return load_workflow(self.workflow_path)
+        return load_workflow(self.folder.workflow)
 
     @cached_property
     def version(self) -> DatasetVersion:
         """Return the data-set version that the run uses (after stage `dataset`)."""
         from workflows.data.catalog import get_version
 
-        found = self.need("dataset")
-        return get_version(self.store, found["name"], found["version"])
-
-    @property
-    def records_path(self) -> Path:
-        """Return the table of the run's photos: image_id, path, sha256, split, label (after stage `split`)."""
-        return self.folder / "records.parquet"
+        found = self.need(DatasetAnswer)
+        return get_version(self.store, found.name, found.version)
 
     def records(self) -> pd.DataFrame:
-        """Return the table of the run's photos."""
-        return pd.read_parquet(self.records_path)
+        """Return the table of the run's images: image_id, path, sha256, split, label (after stage `split`)."""
+        return pd.read_parquet(self.folder.records)
 
-    def pixels(self) -> Pixels:
-        """Return the run's decoded photos, decoding them if nobody has (after stage `split`)."""
+    def pixels(self, records: pd.DataFrame | None = None) -> Pixels:
+        """Return the decoded images of `records` (None: the run's, after stage `split`), decoding them if needed."""
         from workflows.data.pixels import SquareTransform, open_pixels
 
         model, store = self.workflow.model, self.store
-        transform = SquareTransform(model.image_size, model.square)
-        return open_pixels(self.records(), store.blobs.path, transform, store.cache_folder, self.progress)
-
-
-StageKey = Literal[
-    "dataset",
-    "audit",
-    "workflow",
-    "split",
-    "augmentation",
-    "model",
-    "training",
-    "evaluation",
-    "explanation",
-    "report",
-]
-STAGE_KEYS: tuple[StageKey, ...] = get_args(StageKey)
-"""The steps of the walk, in its order."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the walk."""
-
-    key: StageKey
-    """Also the kind of the graph's node that it does, where there is one."""
-    title: str
-    run: Callable[[RunContext], dict[str, Any]]
-    retries: int = 0
-    """How often trying again may help (a busy disk, a cut download); never for what would fail the same way."""
-    cache_inputs: Callable[[RunContext], dict[str, Any] | None] = lambda _: None
-    """What the answer depends on, if another run's answer to the same may be taken over."""
+        transform = SquareTransform(model.image_size, model.square, self.version.rendering())
+        chosen = self.records() if records is None else records
+        return open_pixels(chosen, store.blobs.path, transform, store.cache_folder, self.progress)
 
 
 def create_run(store: Store, request: TrainRequest, kind: RunKind = "train") -> RunRecord:
-    """Record a new run for `request`. Raises UsageError unless it names exactly one source of photos."""
+    """Record a new run for `request`. Raises UsageError unless it has exactly one source of images."""
     if (request.dataset is None) == (request.source is None):
-        raise UsageError("Name a data set or a folder of photos to train on (one of the two).")
+        raise UsageError("Give either a data set or a folder of photos to train on.")
     name = request.dataset or Path(str(request.source)).name
     return store.runs.create(name, request.model_dump(mode="json"), kind)
 
 
-def do_stage(context: RunContext, stage: Stage) -> dict[str, Any]:
-    """Do a stage unless it has been done, and return its answer (with `seconds`, its wall-clock time)."""
-    found = context.answer(stage.key)
+def walk(context: RunContext) -> Iterator[Step]:
+    """Yield the steps of a run one by one; each must be done (`do_step`) before the next is requested."""
+    yield from OPENING
+    yield from plan(context.workflow)
+    yield CLOSING
+
+
+def planned_steps(document: Mapping[str, Any] | None) -> list[Step]:
+    """Return all steps of a run with this stored workflow; with the standard one if there is none yet."""
+    try:
+        workflow = Workflow.model_validate(document)
+    except ValidationError:
+        workflow = load_template("balanced-photos")
+    return [*OPENING, *plan(workflow), CLOSING]
+
+
+def do_step(context: RunContext, step: Step) -> StageAnswer:
+    """Do a step unless it has been done, and return its result (with `seconds`, its wall-clock time)."""
+    found = context.answer(step.key)
     if found is not None:
         return found
     context.check_cancelled()
     started = time.perf_counter()
-    answer = stage.run(context)
-    answer = {**answer, "seconds": round(time.perf_counter() - started, 3)}
-    context.keep(stage.key, answer)
+    answer = step.stage.run(context, step)
+    answer = answer.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
+    context.keep(step.key, answer)
     return answer
 
 
 @contextmanager
 def recorded_end(store: Store, run_id: str) -> Iterator[None]:
-    """Record how the body ends a run that does not finish: cancelled, failed with words, or failed with a bug."""
+    """Record how a run ends that does not finish: cancelled, failed with a message, or failed with a bug."""
     try:
         yield
     except (RunCancelled, KeyboardInterrupt) as error:
         state = store.runs.stopped_state(run_id)
         said = str(error) or "interrupted from the keyboard"
-        said = "The studio was ended while it ran; its last checkpoint is whole." if state == "interrupted" else said
+        said = (
+            "The studio was stopped during the run; its last checkpoint is complete."
+            if state == State.INTERRUPTED
+            else said
+        )
         store.runs.update(run_id, state=state, error=said)
         raise
     except FieldguideError as error:
-        store.runs.update(run_id, state="failed", error=str(error))
+        store.runs.update(run_id, state=State.FAILED, error=str(error))
         raise
     except Exception as error:
-        store.runs.update(run_id, state="failed", error=f"{type(error).__name__}: {error}")
+        store.runs.update(run_id, state=State.FAILED, error=f"{type(error).__name__}: {error}")
         raise
 
 
-def run_pipeline(store: Store, run_id: str, progress: Progress = silent) -> dict[str, Any]:
-    """Walk all stages of a run in this process, without Prefect, and return its result.
+def run_pipeline(store: Store, run_id: str, progress: Progress = silent) -> RunResult:
+    """Do all steps of a run in this process, without Prefect, and return its result.
 
-    A run that was cut off goes on where it was; a finished one gives its result again.
+    An interrupted run resumes; a finished one returns its stored result.
 
-    Raises FieldguideError (its kinds say what went wrong); the run's record then says so, too.
+    Raises FieldguideError; the error is then recorded in the run, too.
     """
-    from workflows.finish import finish
-    from workflows.stages import STAGES
-
     record = store.runs.get(run_id)
-    if record.state == "finished" and record.result:
-        return record.result
+    if record.final:
+        return record.final
     with store.runs.alive(record.run_id), recorded_end(store, record.run_id):
         context = RunContext(store, record.run_id, progress)
-        for stage in STAGES:
-            do_stage(context, stage)
+        for step in walk(context):
+            do_step(context, step)
         return finish(context)

@@ -1,7 +1,7 @@
 """The one way from the pages to the store, the flows and the inference server.
 
-`client()` gives this process's :class:`Client`. Each of its parts is one class in one module of this package,
-made from the store at its first use, so that a page pays only for what it asks. No Streamlit in here: the same
+`client()` returns this process's :class:`Client`. Each of its parts is one class in one module of this package,
+made from the store at its first use, so that a page pays only for what it uses. No Streamlit in here: the same
 client serves tests and programs.
 """
 
@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from app.client.heatmaps import HeatMapDrawer
     from app.client.inference import Inference
     from app.client.jobs import Jobs
+    from app.client.label_checks import LabelChecks
     from app.client.live import LiveRuns
+    from app.client.marks import Marks
     from app.client.models import Models
+    from app.client.readiness import Readiness
     from app.client.runs import Runs
     from app.client.schedules import Schedules
-    from app.client.studio import Studio
+    from app.client.serving import Serving
+    from app.client.studio import StudioClient
     from app.client.tuning import Tunings
     from app.client.uploads import Uploads
     from app.client.workflows import Workflows
@@ -38,7 +42,7 @@ __all__ = ["Client", "client"]
 
 
 class Client:
-    """What pages may ask and order. Safe to use from many sessions (threads) at once."""
+    """Everything that pages read and change. Safe to use from many sessions (threads) at once."""
 
     def __init__(self, home: Path | None = None) -> None:
         """Open the store in `home`, by default the state folder of this machine."""
@@ -47,25 +51,32 @@ class Client:
     # A part is added like these: a cached property that imports its module and makes its class from the store.
 
     @cached_property
-    def studio(self) -> Studio:
+    def studio(self) -> StudioClient:
         """What runs behind the studio; starting, stopping and resuming trainings."""
-        from app.client.studio import Studio
+        from app.client.studio import StudioClient
 
-        return Studio(self.store)
+        return StudioClient(self.store)
 
     @cached_property
     def attention(self) -> Attention:
-        """What Home tells about data sets."""
+        """Data sets and their findings, for Home."""
         from app.client.attention import Attention
 
         return Attention(self.store)
 
     @cached_property
     def runs(self) -> Runs:
-        """What was trained: states, metrics, curves."""
+        """Runs: states, metrics, curves."""
         from app.client.runs import Runs
 
         return Runs(self.store)
+
+    @cached_property
+    def marks(self) -> Marks:
+        """Titles, notes, tags and stars."""
+        from app.client.marks import Marks
+
+        return Marks(self.store)
 
     @cached_property
     def live(self) -> LiveRuns:
@@ -82,6 +93,13 @@ class Client:
         return Workflows(self.store)
 
     @cached_property
+    def readiness(self) -> Readiness:
+        """What can be known before a training starts."""
+        from app.client.readiness import Readiness
+
+        return Readiness(self.store, self.workflows.facts_of)
+
+    @cached_property
     def datasets(self) -> Datasets:
         """Data sets and their versions; every edit makes a new one."""
         from app.client.datasets import Datasets
@@ -90,28 +108,35 @@ class Client:
 
     @cached_property
     def annotation(self) -> Annotation:
-        """Labels given one by one, kept at once and recorded as versions together."""
+        """Labels given one by one: saved at once, recorded as versions together."""
         from app.client.annotation import Annotation
 
         return Annotation(self.store)
 
     @cached_property
     def uploads(self) -> Uploads:
-        """Photos on their way in."""
+        """Uploads of photos."""
         from app.client.uploads import Uploads
 
         return Uploads(self.store)
 
     @cached_property
     def jobs(self) -> Jobs:
-        """Imports and audits under way."""
+        """Imports and audits in progress."""
         from app.client.jobs import Jobs
 
         return Jobs(self.store)
 
     @cached_property
+    def label_checks(self) -> LabelChecks:
+        """Checks of labels, before anything is trained on them."""
+        from app.client.label_checks import LabelChecks
+
+        return LabelChecks(self.store, self.jobs)
+
+    @cached_property
     def evaluation(self) -> Evaluation:
-        """What runs answered: at every step, and at the end."""
+        """Predictions of runs: after every epoch, and at the end."""
         from app.client.evaluation import Evaluation
 
         return Evaluation(self.store)
@@ -132,7 +157,7 @@ class Client:
 
     @cached_property
     def drops(self) -> Drops:
-        """Photos dropped to have them predicted."""
+        """Photos dropped for prediction."""
         from app.client.drops import Drops
 
         return Drops(self.store, self.inference)
@@ -142,7 +167,7 @@ class Client:
 
     @cached_property
     def comparing(self) -> Comparing:
-        """Two or more runs beside each other."""
+        """Two or more runs side by side."""
         from app.client.comparing import Comparing
 
         return Comparing(self.store)
@@ -155,8 +180,15 @@ class Client:
         return Models(self.store)
 
     @cached_property
+    def serving(self) -> Serving:
+        """Models that are served to people's own programs."""
+        from app.client.serving import Serving
+
+        return Serving(self.store)
+
+    @cached_property
     def schedules(self) -> Schedules:
-        """What happens by itself: schedules, their log, watched folders."""
+        """Automatic work: schedules, their log, watched folders."""
         from app.client.schedules import Schedules
 
         return Schedules(self.store)

@@ -1,10 +1,10 @@
-"""Labels given one by one: each is on disk before the next image is shown, and many together become one version.
+"""Labels given one by one: each is saved before the next image is shown, and many together become one version.
 
 ::
 
-    HOME/annotations/NAME/journal.jsonl     what was given since the last version, one line for each label
-    HOME/annotations/NAME/recording.jsonl   what is becoming a version just now, or was when the power failed
-    HOME/annotations/NAME/classes.json      classes that were named but have no image yet
+    HOME/annotations/NAME/journal.jsonl     labels since the last version, one line each
+    HOME/annotations/NAME/recording.jsonl   labels being recorded as a version, or left by a crash while they were
+    HOME/annotations/NAME/classes.json      classes that were added but have no image yet
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from workflows.data.catalog import get_version
 from workflows.data.edits import clean_label, relabel
 from workflows.data.version import DatasetVersion, in_natural_order
 from workflows.errors import FieldguideError, StorageError
-from workflows.store.files import read_json, storage_errors, write_json
+from workflows.state import State
+from workflows.store.files import read_json, storage_errors, write_atomic, write_json
 from workflows.store.locks import hold
 from workflows.store.names import counted
 from workflows.store.store import Store
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from app.client.datasets import Datasets
 
 IDLE_SECONDS = 90.0
-"""Labels become a version this long after the last one, so that nobody's work is forgotten in a journal."""
+"""Labels become a version this long after the last one, so that none stay in a journal."""
 MOST_PENDING = 200
-"""Or as soon as there are so many."""
+"""Or once there are this many."""
 
 
 class Annotation:
-    """Keeps labels at once, and records them as versions. Safe to use from many sessions (threads) at once."""
+    """Saves labels at once, and records them as versions. Safe to use from many sessions (threads) at once."""
 
     _timers: ClassVar[dict[str, threading.Timer]] = {}
     _guard: ClassVar[threading.Lock] = threading.Lock()
@@ -48,10 +49,10 @@ class Annotation:
     # ------------------------------------------------------------------- labels
 
     def give(self, name: str, image_id: str, label: str | None) -> None:
-        """Keep a label that a person gave (None takes it away); it is on disk when this returns.
+        """Save a person's label for an image (None removes it); it is on disk when this returns.
 
         Raises:
-            UsageError: an impossible label.
+            UsageError: an invalid label.
             StorageError: the disk is full or can't be written.
         """
         line = json.dumps({"image": image_id, "label": None if label is None else clean_label(label)}) + "\n"
@@ -64,8 +65,27 @@ class Annotation:
                 os.fsync(journal.fileno())
         self._record_later(name)
 
+    def take_back(self, name: str, image_id: str, label: str | None, before: str | None) -> None:
+        """Undo `label`, the last one of an image: one that is in no version yet is gone as if it had never been given.
+
+        Args:
+            before: the label that the image had before.
+
+        Raises:
+            StorageError: the disk is full or can't be written.
+        """
+        path = self._folder(name) / "journal.jsonl"
+        with self._guard, storage_errors(path):
+            lines = _lines(path)
+            last = max((place for place, line in enumerate(lines) if line["image"] == image_id), default=None)
+            if last is not None and lines[last]["label"] == label:
+                del lines[last]
+                write_atomic(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+                return
+        self.give(name, image_id, before)
+
     def pending(self, name: str) -> dict[str, str | None]:
-        """Return what was given and is in no version yet: image id -> label, the latest word for each."""
+        """Return the labels that are in no version yet: image id -> latest label."""
         folder = self._folder(name)
         with self._guard:
             lines = [*_lines(folder / "recording.jsonl"), *_lines(folder / "journal.jsonl")]
@@ -76,7 +96,7 @@ class Annotation:
 
         Raises:
             DatasetError: there is no such data set.
-            StorageError: the disk is full or can't be written; what was given is kept.
+            StorageError: the disk is full or can't be written; the labels stay in the journal.
         """
         self._forget_timer(name)
         folder = self._folder(name)
@@ -96,7 +116,7 @@ class Annotation:
         return version
 
     def discard(self, name: str) -> None:
-        """Forget what is pending."""
+        """Discard pending labels."""
         self._forget_timer(name)
         folder = self._folder(name)
         with hold(self._store.locks_folder / f"annotation-{name}.lock"), self._guard, storage_errors(folder):
@@ -118,7 +138,7 @@ class Annotation:
         try:
             self.record(name)
         except FieldguideError:
-            return  # it is still pending, and the page says so when somebody records it
+            return  # it is still pending, and the page shows why once somebody records it
 
     def _forget_timer(self, name: str) -> None:
         with self._guard:
@@ -129,15 +149,15 @@ class Annotation:
     # ------------------------------------------------------------------ classes
 
     def classes(self, version: DatasetVersion) -> list[str]:
-        """Return the classes that an image can get: those of the version, and those named beforehand or pending."""
+        """Return the classes that an image can get: those of the version, and those added or pending."""
         pending = {label for label in self.pending(version.name).values() if label is not None}
         return list(in_natural_order({*version.classes, *self._named(version.name), *pending}))
 
     def name_classes(self, name: str, classes: Iterable[str]) -> list[str]:
-        """Name classes beforehand, so that images can get them; return those that are new.
+        """Add classes that no image has yet; return those that are new.
 
         Raises:
-            UsageError: an impossible name.
+            UsageError: an invalid name.
             StorageError: the disk is full or can't be written.
         """
         cleaned = list(dict.fromkeys(clean_label(each) for each in classes if each.strip()))
@@ -147,7 +167,7 @@ class Annotation:
         return fresh
 
     def unname_class(self, name: str, label: str) -> None:
-        """Take back the naming of a class; images that have it keep it."""
+        """Remove an added class; images that have it keep it."""
         write_json(self._folder(name) / "classes.json", [each for each in self._named(name) if each != label])
 
     def _named(self, name: str) -> list[str]:
@@ -157,21 +177,21 @@ class Annotation:
             return []
 
     def forget(self, name: str) -> None:
-        """Remove everything that is kept for a data set that is deleted."""
+        """Remove all files of a deleted data set."""
         self.discard(name)
         (self._folder(name) / "classes.json").unlink(missing_ok=True)
 
     # -------------------------------------------------------------------- queue
 
     def least_sure(self, name: str) -> list[str]:
-        """Return the images that the newest finished run of a data set answered, the least sure of first."""
-        from app.client.evaluation import Evaluation  # scikit-learn: only for those who ask
+        """Return the images that the newest finished run of a data set predicted, the least confident first."""
+        from app.client.evaluation import Evaluation  # scikit-learn: imported only where it is needed
 
         evaluation = Evaluation(self._store)
         for run in self._store.runs.list():  # the newest comes first
-            finals = evaluation.subject(run.run_id).finals if (run.dataset, run.state) == (name, "finished") else ()
+            finals = evaluation.subject(run.run_id).finals if (run.dataset, run.state) == (name, State.FINISHED) else ()
             if finals:
-                frames = [evaluation.judged(run.run_id, split).frame for split in finals]
+                frames = [evaluation.evaluated(run.run_id, split).frame for split in finals]
                 answers = pd.concat([frame[["image_id", "confidence"]] for frame in frames])
                 return [str(image) for image in answers.sort_values(["confidence", "image_id"])["image_id"]]
         return []
@@ -181,12 +201,14 @@ class Annotation:
 
 
 def queues(datasets: Datasets, version: DatasetVersion) -> dict[str, str]:
-    """Return what can be worked through, with its title: the most useful first."""
+    """Return the queues with their titles: the most useful first."""
     images = datasets.images(version)
     offered = {"unlabelled": f"Without a label ({images.unlabelled:,})"} if images.unlabelled else {}
     reviews = len(datasets.reviews(version.name))
     offered |= {"review": f"Review list ({reviews:,})"} if reviews else {}
-    offered |= {"doubtful": "What the newest model is least sure of"} if datasets.trained(version.name) else {}
+    offered |= (
+        {"least-confident": "Least confident predictions of the newest model"} if datasets.trained(version.name) else {}
+    )
     offered["all"] = f"All photos ({version.images:,})"
     report = datasets.audit(version.name)
     for finding in report.findings if report else ():
@@ -197,12 +219,12 @@ def queues(datasets: Datasets, version: DatasetVersion) -> dict[str, str]:
 
 
 def queue_ids(datasets: Datasets, annotation: Annotation, version: DatasetVersion, queue: str) -> list[str]:
-    """Return the images of a queue in their order; of those without a label, none that has got one meanwhile."""
+    """Return the images of a queue in their order; of those without a label, none that has one by now."""
     kind, _, what = queue.partition(":")
     table = datasets.images(version).table
     if kind == "class":
         return list(table.index[table["label"] == what])
-    if kind == "doubtful":
+    if kind == "least-confident":
         return [image for image in annotation.least_sure(version.name) if image in table.index]
     among = datasets.among(version, what or kind)
     found = list(table.index) if among is None else [image for image in among if image in table.index]
@@ -213,7 +235,7 @@ def queue_ids(datasets: Datasets, annotation: Annotation, version: DatasetVersio
 
 
 def _lines(path: Path) -> list[dict[str, str | None]]:
-    """Return what a journal holds; a last line that was cut off counts as not written."""
+    """Return the contents of a journal; a truncated last line is ignored."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -230,7 +252,7 @@ def _lines(path: Path) -> list[dict[str, str | None]]:
 
 
 def _gather(journal: Path, recording: Path) -> None:
-    """Put the journal behind what a recording that was cut off left."""
+    """Put the labels of an interrupted recording back before those of the journal."""
     if not journal.exists():
         return
     if not recording.exists():

@@ -1,4 +1,4 @@
-"""What was dropped, as a source for an import."""
+"""Dropped files as a source for an import."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from workflows.data.folders import IMAGE_SUFFIXES
+from workflows.data.layouts.list_files import is_list
 from workflows.errors import SourceError
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
@@ -19,8 +20,8 @@ class Arrived:
 
     Attributes:
         source: the folder or archive.
-        labels: a label file that came with it, None if there is none or the source holds it itself.
-        name: what a person would call it.
+        labels: a label file that came with it, None if there is none or it is inside the source.
+        name: its name for a person.
         files: how many files came.
     """
 
@@ -32,15 +33,15 @@ class Arrived:
 
 
 def understood(folder: Path, names: Sequence[str], size: int) -> Arrived:
-    """Return what lies in `folder` as a source.
+    """Return the contents of `folder` as a source.
 
     Args:
         folder: holds the files.
-        names: their places in it, with `/`, sorted.
+        names: their paths in it, with `/`, sorted.
         size: of all of them, in bytes.
 
     Raises:
-        SourceError: no photo is there, or several archives, or an archive among photos.
+        SourceError: there is no photo, or several archives, or an archive among photos.
     """
     archives = [name for name in names if is_archive(name)]
     tables = [name for name in names if "/" not in name and name.lower().endswith(LABEL_SUFFIXES)]
@@ -51,13 +52,13 @@ def understood(folder: Path, names: Sequence[str], size: int) -> Arrived:
         )
     if len(archives) > 1 or (archives and photos):
         raise SourceError(
-            "One archive can be taken in at a time, and no photos beside it.",
-            "Take in the first, then add the others to the data set.",
+            "Only one archive can be imported at a time, with no photos beside it.",
+            "Import the first, then add the others to the data set.",
         )
     labels = folder / tables[0] if len(tables) == 1 else None
     if archives:
         return Arrived(folder / archives[0], labels, _stem(archives[0]), len(names), size)
-    top = _common_top(names, tables)
+    top = _common_top(folder, names, tables)
     return Arrived(folder / top, labels, top or "", len(names), size)
 
 
@@ -71,14 +72,18 @@ def is_photo(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _common_top(names: Sequence[str], tables: Sequence[str]) -> str:
-    """Return the folder around everything, if there is one that is no class: it holds folders or a label file."""
+def _may_hold_labels(file: Path) -> bool:
+    return file.name.lower().endswith(LABEL_SUFFIXES) or (file.suffix.lower() == ".txt" and is_list(file))
+
+
+def _common_top(folder: Path, names: Sequence[str], tables: Sequence[str]) -> str:
+    """Return the folder around everything, if there is one and it is not a class: it holds folders or a label file."""
     others = [name for name in names if name not in tables]
     tops = {name.partition("/")[0] for name in others if "/" in name}
     if len(tops) != 1 or any("/" not in name for name in others):
         return ""
     inside_it = [name.partition("/")[2] for name in others]
-    described = any("/" not in name and name.lower().endswith(LABEL_SUFFIXES) for name in inside_it)
+    described = any("/" not in name and _may_hold_labels(folder / f"{next(iter(tops))}/{name}") for name in inside_it)
     return tops.pop() if tables or described or any("/" in name for name in inside_it) else ""
 
 

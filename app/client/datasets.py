@@ -11,23 +11,31 @@ from pathlib import Path
 
 import pandas as pd
 
-from app.client.evaluation import Kept, csv_of
+from app.client.cache import Cache
+from app.client.evaluation import csv_of
 from app.client.images import Images, Query
-from workflows.data import deletion, edits
+from workflows.data import deletion, edits, undoing
 from workflows.data import history as histories
-from workflows.data.audit.findings import AuditReport, Finding
-from workflows.data.audit.repairs import RepairPlan, carry_out, plan_repair
-from workflows.data.audit.run import AUDIT_FILE, kept_audit
+from workflows.data.audit.findings import AuditReport, Finding, counts_in_words
+from workflows.data.audit.repairs import SETTLED_BY_RESPLIT, RepairPlan, carry_out, plan_repair
+from workflows.data.audit.run import AUDIT_FILE, stored_audit
 from workflows.data.catalog import get_version, labels_of, list_datasets, list_versions
+from workflows.data.columns import BY_NAME, Columns
+from workflows.data.frozen import release_warnings, released, test_images_of_champions
+from workflows.data.given_labels import given_labels
 from workflows.data.history import ImageChange
-from workflows.data.importing import check_name
-from workflows.data.label_files import read_labels
+from workflows.data.naming import check_name
 from workflows.data.quarantine import Quarantined, quarantined
+from workflows.data.rendering import Rendering
 from workflows.data.reports import ImportReport, load_report
+from workflows.data.resplit import ResplitPlan, carry_out_resplit, plan_resplit
 from workflows.data.splits import check_ratios, quotas
+from workflows.data.survey import parse_bands
 from workflows.data.thumbnails import thumbnail, thumbnails
+from workflows.data.undoing import Timeline, timeline
 from workflows.data.version import SPLITS, DatasetVersion, Split, natural_key
-from workflows.errors import StorageError
+from workflows.errors import DatasetError, StorageError
+from workflows.state import State
 from workflows.store.names import slug
 from workflows.store.store import Store
 
@@ -45,8 +53,8 @@ class LabelChanges:
         labels: image id -> new label, of the images that would change.
         rows: what changes: `filename`, `before`, `after`.
         same: how many named images have that label already.
-        unknown: names in the file that no image has.
-        new_classes: labels that no image has yet.
+        unknown: names in the file that match no image.
+        new_classes: labels that are not in use yet.
     """
 
     labels: dict[str, str | None]
@@ -57,12 +65,13 @@ class LabelChanges:
 
 
 class Datasets:
-    """Reads and edits data sets; every edit makes a new version. Versions never change, so they are read once."""
+    """Reads and edits data sets; every edit makes a new version. Versions never change, so each is read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._images, self._found = Kept(KEPT_VERSIONS), Kept(KEPT_FOUND)
-        self._audits, self._differences, self._reports = Kept(16), Kept(8), Kept(8)
+        self._images, self._found = Cache(KEPT_VERSIONS), Cache(KEPT_FOUND)
+        self._audits, self._differences, self._reports = Cache(16), Cache(8), Cache(8)
+        self._renderings = Cache(64)
 
     # ------------------------------------------------------------------ reading
 
@@ -71,8 +80,12 @@ class Datasets:
         return [version.name for version in list_datasets(self._store)]
 
     def check_name(self, name: str) -> None:
-        """Check that a data set may be called so. Raises UsageError."""
+        """Check the name of a data set. Raises UsageError."""
         check_name(name)
+
+    def check_bands(self, text: str) -> None:
+        """Check a text that names bands to show, such as `4,3,2`. Raises UsageError."""
+        parse_bands(text)
 
     def version(self, name: str, number: int | None = None) -> DatasetVersion:
         """Return a version, by default the newest. Raises DatasetError."""
@@ -83,7 +96,7 @@ class Datasets:
         return self._images.get((version.name, version.fingerprint), lambda: Images(version.table()))
 
     def find(self, version: DatasetVersion, query: Query) -> pd.DataFrame:
-        """Return the rows that are asked for, in the order of their paths.
+        """Return the rows that match a query, in the order of their paths.
 
         Raises:
             StorageError: the version is damaged.
@@ -111,75 +124,88 @@ class Datasets:
         if finding is None:
             return ()
         together = [image for group in finding.facts.get("groups", ()) for image in group]
-        return tuple(dict.fromkeys([*together, *finding.image_ids]))  # what belongs together, side by side
+        return tuple(dict.fromkeys([*together, *finding.image_ids]))  # images that belong together, side by side
+
+    def label_of(self, name: str, image_id: str) -> str | None:
+        """Return an image's label in the newest version; None if it has none, or is not there (any more)."""
+        try:
+            label = self.images(self.version(name)).table["label"].get(image_id)
+        except (DatasetError, StorageError):
+            return None
+        return label if isinstance(label, str) else None
 
     def reviews(self, name: str) -> dict[str, str]:
-        """Return the images on the review list that wait for a look, with the notes why."""
+        """Return the images that are still on the review list, with their notes."""
         return {review.image_id: review.note for review in self._store.reviews.list(name)}
 
     def trained(self, name: str) -> bool:
         """Return whether a run on this data set has finished."""
-        return any(run.dataset == name and run.state == "finished" for run in self._store.runs.list())
+        return any(run.dataset == name and run.state == State.FINISHED for run in self._store.runs.list())
 
-    def thumbnails(self, contents: Iterable[str]) -> dict[str, Path]:
-        """Return small pictures by SHA-256; those that can't be read are left out."""
-        return thumbnails(self._store, contents)
+    def thumbnails(self, version: DatasetVersion, contents: Iterable[str]) -> dict[str, Path]:
+        """Return small pictures of a version's images by SHA-256; those that can't be read are left out."""
+        return thumbnails(self._store, contents, rendering=self._rendering(version))
 
-    def photo(self, sha256: str) -> Path:
-        """Return a picture to look at closely, at most 1024 pixels wide and high. Raises ImageError."""
-        return thumbnail(self._store, sha256, LARGE_SIDE)
+    def photo(self, version: DatasetVersion, sha256: str) -> Path:
+        """Return a large picture, at most 1024 pixels wide and high. Raises ImageError."""
+        return thumbnail(self._store, sha256, LARGE_SIDE, self._rendering(version))
+
+    def _rendering(self, version: DatasetVersion) -> Rendering | None:
+        return self._renderings.get((version.name, version.number, version.created_at), version.rendering)
 
     def original(self, sha256: str) -> Path:
         """Return the file as it was imported."""
         return self._store.blobs.path(sha256)
 
-    def prepare_photos(self, contents: Sequence[str]) -> None:
-        """Make pictures to look at closely beforehand, in the background."""
+    def prepare_photos(self, version: DatasetVersion, contents: Sequence[str]) -> None:
+        """Make large pictures ahead of time, in the background."""
+
+        rendering = self._rendering(version)
 
         def make() -> None:
             with AHEAD:
-                thumbnails(self._store, contents, LARGE_SIDE)
+                thumbnails(self._store, contents, LARGE_SIDE, rendering)
 
         threading.Thread(target=make, name="photos ahead", daemon=True).start()
 
     def report(self, version: DatasetVersion) -> ImportReport | None:
-        """Return what the import did that a version goes back to; None if that was not kept."""
+        """Return the report of the import behind a version; None if none was stored."""
         try:
             return self._reports.get((version.name, version.fingerprint), lambda: load_report(version))
         except StorageError:
             return None
 
     def quarantined(self, name: str) -> list[Quarantined]:
-        """Return the rejected files that are kept."""
+        """Return the rejected files in quarantine."""
         return quarantined(self._store, name)
 
     # -------------------------------------------------------------------- audit
 
     def audit(self, name: str) -> AuditReport | None:
-        """Return the newest audit that was made of a data set, maybe of an older version; None if there is none."""
+        """Return the newest audit of a data set, possibly of an older version; None if there is none."""
         for version in reversed(list_versions(self._store, name)):
             path = version.folder / AUDIT_FILE
             try:
                 stamp = path.stat().st_mtime_ns
             except OSError:
                 continue
-            found = self._audits.get((name, version.fingerprint, stamp), partial(kept_audit, version))
+            found = self._audits.get((name, version.fingerprint, stamp), partial(stored_audit, version))
             if found is not None:
                 return found
         return None
 
     def plan_repair(self, name: str, key: str) -> RepairPlan:
-        """Return what mending a finding would do. Raises DatasetError if nothing can be done safely."""
+        """Return what fixing a finding would do. Raises DatasetError if there is no safe fix."""
         return plan_repair(self._store, name, key)
 
     def repair(self, plan: RepairPlan) -> DatasetVersion:
-        """Do what was planned. Raises DatasetError if the data set has changed meanwhile."""
+        """Carry out a repair plan. Raises DatasetError if the data set has changed meanwhile."""
         return carry_out(self._store, plan)
 
     # ------------------------------------------------------------------ changing
 
     def relabel(self, name: str, labels: Mapping[str, str | None], reason: str = "") -> DatasetVersion:
-        """Give images (by id) other labels, None taking the label away.
+        """Relabel images (by id); None removes the label.
 
         Raises:
             DatasetError: there is no such data set, or it has no such image.
@@ -195,28 +221,55 @@ class Datasets:
         return edits.remove(self._store, name, image_ids)
 
     def rename_class(self, name: str, old: str, new: str) -> DatasetVersion:
-        """Give a class another name. Raises DatasetError, UsageError."""
+        """Rename a class. Raises DatasetError, UsageError."""
         return edits.rename_class(self._store, name, old, new)
 
     def merge_classes(self, name: str, olds: Collection[str], into: str) -> DatasetVersion:
-        """Make one class of several. Raises DatasetError, UsageError."""
+        """Merge classes. Raises DatasetError, UsageError."""
         return edits.merge_classes(self._store, name, olds, into)
 
-    def resplit(self, name: str, ratios: Sequence[float], seed: int = 0) -> DatasetVersion:
-        """Divide all labelled images anew. Raises DatasetError, UsageError."""
-        return edits.resplit(self._store, name, ratios, seed)
+    def release_warnings(self, name: str, image_ids: Iterable[str]) -> list[str]:
+        """Return warnings about training on images that champions are tested on."""
+        splits = dict.fromkeys(image_ids, "train")
+        return release_warnings(released(test_images_of_champions(self._store, name), splits))
+
+    def plan_resplit(
+        self, name: str, ratios: Sequence[float] | None = None, *, release_test_images: bool = False
+    ) -> ResplitPlan:
+        """Return what a new split would do; see :func:`workflows.data.resplit.plan_resplit`."""
+        return plan_resplit(self._store, name, ratios, release_test_images=release_test_images)
+
+    def carry_out_resplit(self, plan: ResplitPlan) -> DatasetVersion:
+        """Carry out a planned split. Raises DatasetError if the data set has changed meanwhile."""
+        return carry_out_resplit(self._store, plan)
+
+    def timeline(self, name: str) -> Timeline:
+        """Return where undo and redo lead."""
+        return timeline(list_versions(self._store, name))
 
     def undo(self, name: str) -> DatasetVersion:
-        """Go back to what the newest version was made from. Raises DatasetError."""
-        return edits.undo(self._store, name)
+        """Take the last change back. Raises DatasetError."""
+        return undoing.undo(self._store, name)
+
+    def redo(self, name: str) -> DatasetVersion:
+        """Make the change that was undone last again. Raises DatasetError."""
+        return undoing.redo(self._store, name)
+
+    def restore(self, name: str, number: int) -> DatasetVersion:
+        """Go back to a version. Raises DatasetError."""
+        return undoing.restore(self._store, name, number)
 
     def add_to_review(self, name: str, image_ids: Iterable[str], note: str = "") -> int:
         """Put images on the data set's review list; return how many."""
         return self._store.reviews.add(name, image_ids, note)
 
     def reviewed(self, name: str, image_ids: Iterable[str]) -> None:
-        """Note that images on the review list were looked at."""
+        """Take images off the review list."""
         self._store.reviews.mark_done(name, image_ids)
+
+    def review_again(self, name: str, image_ids: Iterable[str]) -> None:
+        """Put images back on the review list that were taken off it, with their notes."""
+        self._store.reviews.reopen(name, image_ids)
 
     # ------------------------------------------------------------------- history
 
@@ -225,7 +278,7 @@ class Datasets:
         return list_versions(self._store, name)[::-1]
 
     def diff(self, name: str, before: int, after: int) -> histories.VersionDiff:
-        """Return what a version has otherwise than another. Raises DatasetError."""
+        """Return how a version differs from another. Raises DatasetError."""
         key = (name, before, after, self.version(name, after).fingerprint)
         return self._differences.get(key, lambda: histories.diff(self._store, name, before, after))
 
@@ -240,20 +293,22 @@ class Datasets:
     # -------------------------------------------------------------------- labels
 
     def labels_csv(self, version: DatasetVersion) -> bytes:
-        """Return `filename,label,split` of all images as a CSV file that no spreadsheet takes for formulas."""
+        """Return `filename,label,split` of all images as a CSV file in which no spreadsheet finds formulas."""
         return csv_of(labels_of(version))
 
-    def label_changes(self, version: DatasetVersion, content: bytes, encoding: str | None = None) -> LabelChanges:
-        """Return what a CSV with the columns `filename` and `label` would change.
+    def label_changes(
+        self, version: DatasetVersion, content: bytes, encoding: str | None = None, columns: Columns = BY_NAME
+    ) -> LabelChanges:
+        """Return what a table of images and labels would change; see :func:`~workflows.data.given_labels.given_labels`.
 
         Raises:
-            SourceError: it is no such file.
+            SourceError: it is no such table.
             UsageError: an unknown encoding.
         """
         with tempfile.TemporaryDirectory(prefix="fieldguide-") as folder:
             path = Path(folder) / "labels.csv"
             path.write_bytes(content)
-            given = {row.filename: row.label for row in read_labels(path, encoding).rows}
+            given = given_labels(version, path, encoding, columns)
         table = self.images(version).table
         by_path = table.reset_index().groupby("path")["image_id"].agg(list)
         wanted: dict[str, str | None] = {}
@@ -282,10 +337,10 @@ def suggest_name(text: str) -> str:
 
 
 def expected_splits(counts: Mapping[str, int], ratios: Sequence[float]) -> pd.DataFrame:
-    """Return how many images of each class (rows) a split would put where, about: copies and groups stay together.
+    """Return about how many images of each class (rows) each split would get: copies and groups stay together.
 
     Raises:
-        UsageError: the ratios make no sense.
+        UsageError: the ratios are invalid.
     """
     shares = check_ratios(ratios)
     rows = {label: quotas(number, shares) for label, number in counts.items()}
@@ -301,6 +356,7 @@ def too_small(counts: Mapping[str, int], ratios: Sequence[float]) -> list[str]:
 
 
 __all__ = [
+    "SETTLED_BY_RESPLIT",
     "SPLITS",
     "AuditReport",
     "DatasetVersion",
@@ -311,7 +367,9 @@ __all__ = [
     "LabelChanges",
     "Query",
     "RepairPlan",
+    "ResplitPlan",
     "Split",
+    "counts_in_words",
     "expected_splits",
     "suggest_name",
     "too_small",

@@ -1,4 +1,4 @@
-"""Photos that a person dropped to have them predicted: kept on disk for a while, belonging to no data set."""
+"""Photos dropped for prediction: on disk for a while, in no data set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from PIL import Image
 from app.client.arrivals import is_archive, is_photo
 from app.client.inference import Inference, Photo, Prediction
 from app.client.uploads import Batch, Uploads
+from workflows.data.catalog import rendering_of_run
 from workflows.data.images import read_rgb
 from workflows.data.importing import add_dataset
+from workflows.data.rendering import Rendering
 from workflows.data.reports import ImportReport
-from workflows.data.sources import open_source
+from workflows.data.sources import UNLABELLED, open_source
 from workflows.errors import FieldguideError, ImageError, SourceError, StorageError
 from workflows.serving.limits import Limits
 from workflows.store.files import storage_errors
@@ -34,12 +36,12 @@ THUMBNAIL_SIDE, PREVIEW_SIDE = 96, 640
 TOP = 5
 DECODERS = 4
 MAX_PHOTO_BYTES = Limits().file_bytes
-"""A larger photo is not sent to the server: it would refuse it."""
+"""A larger photo is not sent to the server, which would refuse it."""
 
 
 @dataclass(frozen=True)
 class DroppedPhoto:
-    """One file: the name that the person knows it by, and where it lies meanwhile."""
+    """One file: its name for the person, and its path for now."""
 
     name: str
     path: Path
@@ -48,11 +50,11 @@ class DroppedPhoto:
 
 @dataclass(frozen=True)
 class Drop:
-    """Everything dropped at once; the files go when its batch goes.
+    """Everything dropped at once; its files are deleted with its batch.
 
     Attributes:
         photos: in the order of their names.
-        ignored: (name, reason) of what is no photo.
+        ignored: (name, reason) of files that are no photos.
     """
 
     photos: tuple[DroppedPhoto, ...]
@@ -61,7 +63,7 @@ class Drop:
 
 @dataclass
 class Predicting:
-    """A prediction of many photos, under way in a thread; only ever grows."""
+    """A prediction of many photos, running in a thread; its results only grow."""
 
     run_id: str
     batch: Batch
@@ -72,7 +74,7 @@ class Predicting:
     finished: bool = False
 
     def stop(self) -> None:
-        """Ask it to end with what it has."""
+        """Stop it; what it has so far stays."""
         self.stopped = True
 
     def table(self) -> pd.DataFrame:
@@ -85,35 +87,35 @@ class Predicting:
 
 
 class Drops:
-    """Takes photos in, has them predicted, and hands the doubtful ones to annotation."""
+    """Accepts photos, has them predicted, and sends those to review to annotation."""
 
     def __init__(self, store: Store, inference: Inference) -> None:
         self._store, self._inference, self._uploads = store, inference, Uploads(store)
         self._folder = store.cache_folder / "drops"
-        self._taken: WeakKeyDictionary[Batch, Drop | FieldguideError] = WeakKeyDictionary()
+        self._drops: WeakKeyDictionary[Batch, Drop | FieldguideError] = WeakKeyDictionary()
 
     def take(self, batch: Batch) -> Drop:
         """Return the photos of a batch that has arrived; archives are unpacked under the same rules as for imports.
 
-        Asked again for the same batch, the answer is the same.
+        Repeated calls for the same batch return the same result.
 
         Raises:
-            SourceError: there is not one photo, or the archive is refused.
+            SourceError: there is no photo, or the archive is rejected.
             StorageError: the disk is full or can't be written.
         """
         with batch.sorting, self._uploads.working(batch):
-            if batch not in self._taken:
+            if batch not in self._drops:
                 try:
-                    self._taken[batch] = self._sorted(batch)
+                    self._drops[batch] = self._sorted(batch)
                 except FieldguideError as error:
-                    self._taken[batch] = error
-            taken = self._taken[batch]
+                    self._drops[batch] = error
+            taken = self._drops[batch]
         if isinstance(taken, FieldguideError):
             raise taken
         return taken
 
     def _sorted(self, batch: Batch) -> Drop:
-        """Tell photos, archives and the rest apart."""
+        """Separate photos, archives and other files."""
         photos: list[DroppedPhoto] = []
         ignored: list[tuple[str, str]] = []
         refused: list[FieldguideError] = []
@@ -122,7 +124,7 @@ class Drops:
             if is_photo(name):
                 photos.append(DroppedPhoto(printable(name), path, path.stat().st_size))
             elif not is_archive(name):
-                ignored.append((printable(name), "no photo by its name"))
+                ignored.append((printable(name), "not an image file"))
             else:
                 try:
                     self._unpack(batch, name, photos, ignored)
@@ -142,19 +144,19 @@ class Drops:
     def _unpack(self, batch: Batch, name: str, photos: list[DroppedPhoto], ignored: list[tuple[str, str]]) -> None:
         archive, folder = batch.folder / "files" / name, batch.folder / "unpacked" / secrets.token_hex(8)
         try:
-            with storage_errors(folder), open_source(archive, workspace=folder / "all", unlabelled=True) as found:
-                kept = []
+            with storage_errors(folder), open_source(archive, reading=UNLABELLED, workspace=folder / "all") as found:
+                unpacked = []
                 for entry in found.entries:
                     path = folder / f"{secrets.token_hex(8)}{PurePosixPath(entry.relative.lower()).suffix}"
                     entry.path.rename(path)
-                    kept.append(DroppedPhoto(printable(entry.relative), path, path.stat().st_size))
-                self._uploads.replace(batch, name, len(kept), sum(photo.size for photo in kept))
+                    unpacked.append(DroppedPhoto(printable(entry.relative), path, path.stat().st_size))
+                self._uploads.replace(batch, name, len(unpacked), sum(photo.size for photo in unpacked))
         except FieldguideError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            # it names the file by where we keep it
+            # the message has the file's temporary path
             error.message = error.message.replace(str(archive), printable(name))
             raise
-        photos += kept
+        photos += unpacked
         ignored += [(f"{printable(name)}: {printable(inner)}", reason) for inner, reason in found.ignored]
 
     def _sweep(self) -> None:
@@ -164,7 +166,7 @@ class Drops:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def predict(self, run_id: str, batch: Batch) -> Predicting:
-        """Begin to predict all photos of a batch, in a thread of its own. Raises as `take` does."""
+        """Start to predict all photos of a batch, in a thread of its own. Raises as `take` does."""
         job = Predicting(run_id, batch, self.take(batch))
         threading.Thread(target=self._work, args=(job,), name="predict", daemon=True).start()
         return job
@@ -190,14 +192,15 @@ class Drops:
         too_large = f"The file is larger than {MAX_PHOTO_BYTES // 1024**2} MB."
         return [next(answers) if photo in fitting else Prediction(file=photo.name, error=too_large) for photo in photos]
 
-    def thumbnails(self, photos: Iterable[DroppedPhoto]) -> list[bytes | None]:
-        """Return a small JPEG of each photo, made once; None for what can't be read."""
+    def thumbnails(self, run_id: str, photos: Iterable[DroppedPhoto]) -> list[bytes | None]:
+        """Return a small JPEG of each photo as a run's model sees it, made once; None if it can't be read."""
+        rendering = rendering_of_run(self._store, run_id)
         with ThreadPoolExecutor(DECODERS) as pool:
-            return list(pool.map(_thumbnail, photos))
+            return list(pool.map(lambda photo: _thumbnail(photo, THUMBNAIL_SIDE, rendering), photos))
 
-    def preview(self, photo: DroppedPhoto) -> bytes | None:
+    def preview(self, run_id: str, photo: DroppedPhoto) -> bytes | None:
         """Return a JPEG of a photo for a part of a page, made once; None if it can't be read."""
-        return _thumbnail(photo, PREVIEW_SIDE)
+        return _thumbnail(photo, PREVIEW_SIDE, rendering_of_run(self._store, run_id))
 
     def content(self, photo: DroppedPhoto) -> bytes:
         """Return a photo's bytes. Raises SourceError if it is larger than may be sent, or is no longer there."""
@@ -211,7 +214,7 @@ class Drops:
             raise SourceError(f"{photo.name} can't be read any more: {error.strerror}.", "Drop it again.") from error
 
     def send_to_annotation(self, dataset: str, photos: Sequence[DroppedPhoto]) -> ImportReport:
-        """Add photos to a data set without a label; it is made if there is none of this name.
+        """Add photos to a data set without a label; the data set is created if it does not exist.
 
         Raises:
             UsageError: a data set can't have this name.
@@ -225,7 +228,7 @@ class Drops:
                 folder.mkdir(parents=True)
                 for name, photo in zip(_file_names(photos), photos, strict=True):
                     shutil.copyfile(photo.path, folder / name)
-            return add_dataset(self._store, dataset, folder, unlabelled=True)
+            return add_dataset(self._store, dataset, folder, reading=UNLABELLED)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -243,12 +246,12 @@ def _row(number: int, result: Prediction) -> dict[str, object]:
 
 
 def _file_names(photos: Sequence[DroppedPhoto]) -> list[str]:
-    """Return a distinct, harmless file name for each photo, as near as possible to its own."""
+    """Return a unique, safe file name for each photo, as close as possible to its own."""
     taken: set[str] = set()
     names = []
     for photo in photos:
         stem = "".join(c if c.isalnum() or c in "-_ " else "_" for c in PurePosixPath(photo.name).stem)[:80] or "photo"
-        suffix = photo.path.suffix or ".jpg"  # the format is told by the content
+        suffix = photo.path.suffix or ".jpg"  # the content decides the format
         name, number = f"{stem}{suffix}", 1
         while name.casefold() in taken:
             number += 1
@@ -258,12 +261,12 @@ def _file_names(photos: Sequence[DroppedPhoto]) -> list[str]:
     return names
 
 
-def _thumbnail(photo: DroppedPhoto, side: int = THUMBNAIL_SIDE) -> bytes | None:
-    path = photo.path.with_name(f"{photo.path.name}.{side}")
+def _thumbnail(photo: DroppedPhoto, side: int, rendering: Rendering | None) -> bytes | None:
+    path = photo.path.with_name(f"{photo.path.name}.{side}{rendering.key if rendering else ''}")
     try:
         if path.exists():
             return path.read_bytes()
-        picture = Image.fromarray(read_rgb(photo.path))
+        picture = Image.fromarray(read_rgb(photo.path, rendering))
         picture.thumbnail((side, side))
         content = io.BytesIO()
         picture.save(content, format="JPEG", quality=85)

@@ -1,175 +1,157 @@
-"""What a run answered: at every evaluation step, and at the end."""
+"""What a run predicted: after every epoch, and at the end."""
 
 from __future__ import annotations
 
 import tempfile
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal
 
 import pandas as pd
 
-from app.client.judged import Judged
+from app.client.cache import Cache
+from app.client.step_evaluation import StepEvaluation
+from workflows.data.catalog import rendering_of_run
 from workflows.data.images import read_file
 from workflows.data.thumbnails import thumbnail, thumbnails
+from workflows.data.version import HELD_OUT
 from workflows.errors import RunError
 from workflows.evaluation import steps
-from workflows.evaluation.confusion import IntArray, confusion_table
 from workflows.evaluation.matrix_views import Order, class_order
+from workflows.explanation.methods import CLASSLESS
+from workflows.state import State
 from workflows.store.files import read_json, undo_defuse, write_table
+from workflows.store.run_folder import RunFolder
 from workflows.store.store import Store
+from workflows.targets.single_label.confusion import confusion_table
+from workflows.targets.single_label.labels import IntArray
 
-Moment = int | Literal["val", "test"]
-"""An evaluation step of the training (validation images), or the final evaluation on a split."""
+EvaluationPoint = int | Literal["val", "test"]
+"""Which evaluation: that after an epoch (validation images), or the final one on a split."""
 
-FINALS: tuple[Literal["val", "test"], ...] = ("val", "test")
 PHOTO_SIDE = 640
 KEPT_MOMENTS = 128
 KEPT_RECORDS = 4
-Found = TypeVar("Found")
+SUSPECT_COLUMNS = ["image_id", "path", "split", "label", "suggested", "score", "why"]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What can be looked at of a run.
+    """The evaluations that a run has.
 
     Attributes:
-        steps: evaluation steps with recorded answers, in order.
+        steps: epochs with recorded predictions, in order.
         finals: splits of the final evaluation; empty until the run has one.
-        best_step: the step whose weights were kept; None while that is not known.
+        best_step: the epoch with the best weights; None while that is not known.
+        monitor: the metric on the validation images that it was chosen by; empty if that is not known.
         preview: ids of the fixed sample of validation images.
     """
 
     run_id: str
-    state: str
+    state: State
     dataset: str
     version: int | None
     steps: tuple[int, ...]
     finals: tuple[Literal["val", "test"], ...]
     best_step: int | None
     preview: tuple[str, ...]
+    monitor: str = ""
 
     @property
-    def moments(self) -> tuple[Moment, ...]:
+    def points(self) -> tuple[EvaluationPoint, ...]:
         """Everything that can be chosen, the final test first if there is one."""
         return (*reversed(self.finals), *reversed(self.steps))
 
 
-class Kept:
-    """The most recently used of what is slow to make; safe to use from many threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._lock = most, threading.Lock()
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-
-    def find(self, key: Hashable) -> Any:
-        """Return what is kept under `key`, or None."""
-        with self._lock:
-            return self._kept.get(key)
-
-    def get(self, key: Hashable, make: Callable[[], Found]) -> Found:
-        """Return what is kept under `key`, made if absent. Two threads may both make it: none waits for the other."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return cast(Found, self._kept[key])
-        made = make()
-        with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return made
-
-
 class Evaluation:
-    """Reads the answers of runs. What was read is kept for as long as its file does not change."""
+    """Reads the predictions of runs. What was read is cached for as long as its file does not change."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._moments, self._orders = Kept(KEPT_MOMENTS), Kept(KEPT_MOMENTS)
-        self._records, self._curves = Kept(KEPT_RECORDS), Kept(KEPT_MOMENTS)
+        self._points, self._orders = Cache(KEPT_MOMENTS), Cache(KEPT_MOMENTS)
+        self._records, self._curves = Cache(KEPT_RECORDS), Cache(KEPT_MOMENTS)
+        self._suspects = Cache(KEPT_RECORDS)
 
     def subject(self, run_id: str) -> Subject:
-        """Return what can be looked at of a run.
+        """Return the evaluations that a run has.
 
         Raises:
             RunError: there is no such run.
         """
         record = self._store.runs.get(run_id)
         folder = self._store.run_folder(record.run_id)
-        held = _splits_of(folder / "evaluation" / "metrics.json")
-        training = (record.result or {}).get("training") or {}
+        held = _splits_of(folder.evaluation.metrics)
         return Subject(
             run_id=record.run_id,
             state=record.state,
             dataset=record.dataset or "",
             version=record.version,
-            steps=tuple(steps.recorded_steps(folder / "training" / "steps")),
-            finals=tuple(split for split in FINALS if split in held),
-            best_step=training.get("best_step"),
-            preview=_preview(folder / "training" / "preview.json"),
+            steps=tuple(folder.training.steps.steps()),
+            finals=tuple(split for split in HELD_OUT if split in held),
+            best_step=record.result.training.best_step if record.result else None,
+            preview=_preview(folder.training.preview_list),
+            monitor=(record.result.training.monitor if record.result else None) or "",
         )
 
-    def judged(self, run_id: str, moment: Moment) -> Judged:
-        """Return the answers at a moment, with what changed since the step before.
+    def evaluated(self, run_id: str, point: EvaluationPoint) -> StepEvaluation:
+        """Return the predictions of an evaluation, with what changed since the epoch before.
 
         Raises:
-            RunError: the run has no answers for this moment.
+            RunError: the run has no such evaluation.
         """
         folder = self._store.run_folder(run_id)
-        return self._moments.get((run_id, moment, self._stamp(folder, moment)), lambda: self._judge(folder, moment))
+        return self._points.get((run_id, point, self._stamp(folder, point)), lambda: self._read(folder, point))
 
-    def _stamp(self, folder: Path, moment: Moment) -> int:
-        """Return what changes when a step is recorded anew: a resumed training repeats steps."""
-        path = self._file(folder, moment)
+    def _stamp(self, folder: RunFolder, point: EvaluationPoint) -> int:
+        """Return what changes when an epoch is recorded again: a resumed training repeats epochs."""
+        path = self._file(folder, point)
         try:
             return path.stat().st_mtime_ns
         except OSError:
             return 0
 
-    def _file(self, folder: Path, moment: Moment) -> Path:
-        if isinstance(moment, int):
-            return folder / "training" / "steps" / f"{moment:04d}.parquet"
-        return folder / "evaluation" / "predictions.parquet"
+    def _file(self, folder: RunFolder, point: EvaluationPoint) -> Path:
+        if isinstance(point, int):
+            return folder.training.steps.table(point)
+        return folder.evaluation.predictions
 
-    def _judge(self, folder: Path, moment: Moment) -> Judged:
-        taken = folder / "training" / "steps"
-        if not isinstance(moment, int):
-            frame, classes = steps.read_final(self._file(folder, moment), moment)
-            return Judged(steps.with_changes(frame, None), classes, None)
-        frame, classes = steps.read_step(taken, moment)
-        earlier = [step for step in steps.recorded_steps(taken) if step < moment]
-        before = steps.read_step(taken, earlier[-1])[0] if earlier else None
-        return Judged(steps.with_changes(frame, before), classes, earlier[-1] if earlier else None)
+    def _read(self, folder: RunFolder, point: EvaluationPoint) -> StepEvaluation:
+        recorded = folder.training.steps
+        if not isinstance(point, int):
+            frame, classes = steps.read_final(self._file(folder, point), point)
+            stored = read_json(folder.evaluation.metrics).get(point) or {}
+            return StepEvaluation(steps.with_changes(frame, None), classes, None, stored.get("uncalibrated"))
+        frame, classes = steps.read_step(recorded, point)
+        earlier = [step for step in recorded.steps() if step < point]
+        before = steps.read_step(recorded, earlier[-1])[0] if earlier else None
+        return StepEvaluation(steps.with_changes(frame, before), classes, earlier[-1] if earlier else None)
 
-    def order(self, run_id: str, moment: Moment, by: Order) -> IntArray:
+    def order(self, run_id: str, point: EvaluationPoint, by: Order) -> IntArray:
         """Return the order of classes for display.
 
-        By confusion, it is the order of the latest step for all steps: so cells stay in their place while
+        By confusion, it is the order of the latest epoch for all epochs, so that cells stay in their place while
         somebody goes through the steps.
         """
         subject_steps = self.subject(run_id).steps
-        reference: Moment = subject_steps[-1] if isinstance(moment, int) and subject_steps else moment
+        reference: EvaluationPoint = subject_steps[-1] if isinstance(point, int) and subject_steps else point
         stamp = self._stamp(self._store.run_folder(run_id), reference)
 
         def make() -> IntArray:
-            judged = self.judged(run_id, reference)
-            return class_order(judged.matrix, judged.classes, by)
+            evaluated = self.evaluated(run_id, reference)
+            return class_order(evaluated.matrix, evaluated.classes, by)
 
         return self._orders.get((run_id, reference, stamp, by), make)
 
     def curve(self, run_id: str) -> pd.DataFrame:
-        """Return the metrics of every step: index `step`, one column for each name such as `val/top1`."""
+        """Return the metrics of every epoch: index `step`, one column for each name such as `val/top1`."""
         record = self._store.runs.get(run_id)
 
         def make() -> pd.DataFrame:
             table = self._store.runs.steps(record.run_id)
             return table.pivot(index="step", columns="name", values="value")
 
-        if record.state in ("finished", "failed", "cancelled"):
+        if not record.state.alive and record.state != State.INTERRUPTED:
             return self._curves.get((record.run_id, record.finished_at), make)
         return make()
 
@@ -179,7 +161,7 @@ class Evaluation:
         Raises:
             RunError: the run has not got that far.
         """
-        path = self._store.run_folder(run_id) / "records.parquet"
+        path = self._store.run_folder(run_id).records
 
         def make() -> pd.DataFrame:
             try:
@@ -194,86 +176,99 @@ class Evaluation:
     def thumbnails(self, run_id: str, image_ids: Iterable[str]) -> dict[str, Path]:
         """Return a small picture of each image; those that can't be read are left out."""
         contents = self.records(run_id)["sha256"].reindex(list(image_ids)).dropna()
-        made = thumbnails(self._store, contents)
+        made = thumbnails(self._store, contents, rendering=rendering_of_run(self._store, run_id))
         return {str(image): made[sha256] for image, sha256 in contents.items() if sha256 in made}
 
     def photo(self, run_id: str, image_id: str) -> Path:
-        """Return a picture of an image to look at closely, at most 640 pixels wide and high.
+        """Return a large picture of an image, at most 640 pixels wide and high.
 
         Raises:
-            RunError: the run knows no such image.
+            RunError: the run has no such image.
             ImageError: it can't be read.
         """
-        return thumbnail(self._store, self.sha256(run_id, image_id), PHOTO_SIDE)
+        rendering = rendering_of_run(self._store, run_id)
+        return thumbnail(self._store, self.sha256(run_id, image_id), PHOTO_SIDE, rendering)
 
     def sha256(self, run_id: str, image_id: str) -> str:
         """Return the SHA-256 of an image's file.
 
         Raises:
-            RunError: the run knows no such image.
+            RunError: the run has no such image.
         """
         try:
             return str(self.records(run_id).at[image_id, "sha256"])
         except KeyError as error:
             raise RunError(f"Run {run_id} has no image {image_id}.") from error
 
-    def drawn_heatmap(self, run_id: str, image_id: str, method: str = "eigen-cam") -> bytes | None:
+    def split_of(self, run_id: str, image_id: str) -> str:
+        """Return the split of an image in a run: `train`, `val` or `test`. Raises RunError if it has no such image."""
+        try:
+            return str(self.records(run_id).at[image_id, "split"])
+        except KeyError as error:
+            raise RunError(f"Run {run_id} has no image {image_id}.") from error
+
+    def drawn_heatmap(self, run_id: str, image_id: str, method: str = CLASSLESS) -> bytes | None:
         """Return the heat-map that the run itself drew of an image, as PNG; None if it drew none."""
-        path = self._store.run_folder(run_id) / "explanation" / f"{image_id}_{method}.png"
+        path = self._store.run_folder(run_id).explanation.heatmap(image_id, method)
         return read_file(path) if path.is_file() else None
 
-    def course(self, run_id: str, image_id: str) -> pd.DataFrame:
-        """Follow one validation image through all steps; see :func:`workflows.evaluation.steps.course_of`."""
-        folder = self._store.run_folder(run_id) / "training" / "steps"
-        return steps.course_of(folder, image_id, steps.recorded_steps(folder))
+    def history(self, run_id: str, image_id: str) -> pd.DataFrame:
+        """Return the predictions for one validation image over all epochs; see :func:`workflows.evaluation.steps.history_of`."""
+        folder = self._store.run_folder(run_id).training.steps
+        return steps.history_of(folder, image_id, folder.steps())
 
     def best_answers(self, run_id: str, image_id: str) -> list[tuple[str, float]]:
         """Return the most probable classes of an image in the final evaluation; empty if it was not in it."""
-        path = self._store.run_folder(run_id) / "evaluation" / "predictions.parquet"
+        path = self._store.run_folder(run_id).evaluation.predictions
         return steps.best_answers(path, image_id) if path.is_file() else []
 
     def suspects(self, run_id: str) -> pd.DataFrame:
-        """Return the images whose label is suspected, the most suspicious first; empty if none were sought.
+        """Return the images whose label is suspected, the most suspicious first; empty if none were searched for.
 
         Columns: `image_id`, `path`, `split`, `label`, `suggested`, `score` (in [0.5, 1]), `why`.
         """
-        path = self._store.run_folder(run_id) / "evaluation" / "suspected_labels.csv"
-        columns = ["image_id", "path", "split", "label", "suggested", "score", "why"]
+        path = self._store.run_folder(run_id).evaluation.suspected_labels
         if not path.is_file():
-            return pd.DataFrame({name: [] for name in columns})
-        table = pd.read_csv(path, dtype={"image_id": str}, keep_default_na=False)
-        table = table[table["is_suspected"].astype(str) == "True"]
-        for name in ("path", "label", "suggested", "why"):
-            table[name] = [undo_defuse(str(cell)) for cell in table[name]]
-        return table[columns].astype({"score": float}).reset_index(drop=True)
+            return pd.DataFrame({name: [] for name in SUSPECT_COLUMNS})
+        return self._suspects.get((run_id, path.stat().st_mtime_ns), lambda: _suspects_in(path))
 
-    def matrix_png(self, run_id: str, moment: Moment, mode: Literal["light", "dark"] = "light") -> bytes:
-        """Draw the confusion matrix at a moment as a PNG."""
-        from workflows.report.confusion_picture import confusion_matrix_picture  # matplotlib: only for those who ask
+    def matrix_png(self, run_id: str, point: EvaluationPoint, mode: Literal["light", "dark"] = "light") -> bytes:
+        """Draw the confusion matrix of an evaluation as a PNG."""
+        from workflows.report.confusion_picture import (
+            confusion_matrix_picture,
+        )  # matplotlib: imported only where it is needed
 
-        judged = self.judged(run_id, moment)
-        title = f"Confusion matrix, {describe(moment)}"
-        return confusion_matrix_picture(judged.matrix, judged.classes, title=title, mode=mode)
+        evaluated = self.evaluated(run_id, point)
+        title = f"Confusion matrix, {describe(point)}"
+        return confusion_matrix_picture(evaluated.matrix, evaluated.classes, title=title, mode=mode)
 
-    def matrix_csv(self, run_id: str, moment: Moment) -> bytes:
+    def matrix_csv(self, run_id: str, point: EvaluationPoint) -> bytes:
         """Return the whole confusion matrix as a CSV file."""
-        judged = self.judged(run_id, moment)
-        return csv_of(confusion_table(judged.matrix, judged.classes))
+        evaluated = self.evaluated(run_id, point)
+        return csv_of(confusion_table(evaluated.matrix, evaluated.classes))
 
 
 def csv_of(table: pd.DataFrame) -> bytes:
-    """Return a table as a CSV file that no spreadsheet takes for formulas."""
+    """Return a table as a CSV file in which no spreadsheet finds formulas."""
     with tempfile.TemporaryDirectory(prefix="fieldguide-") as folder:
         path = Path(folder) / "table.csv"
         write_table(path, table)
         return path.read_bytes()
 
 
-def describe(moment: Moment) -> str:
-    """Say in words which answers are meant."""
-    if isinstance(moment, int):
-        return f"validation at step {moment}"
-    return f"final evaluation on {'validation' if moment == 'val' else 'test'}"
+def describe(point: EvaluationPoint) -> str:
+    """Describe an evaluation in words."""
+    if isinstance(point, int):
+        return f"validation at epoch {point}"
+    return f"final evaluation on {'validation' if point == 'val' else 'test'}"
+
+
+def _suspects_in(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype={"image_id": str}, keep_default_na=False)
+    table = table[table["is_suspected"].astype(str) == "True"]
+    for name in ("path", "label", "suggested", "why"):
+        table[name] = [undo_defuse(str(cell)) for cell in table[name]]
+    return table[SUSPECT_COLUMNS].astype({"score": float}).reset_index(drop=True)
 
 
 def _splits_of(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Heat-maps of stored images, asked for ahead and shown as they come: no page waits for a network."""
+"""Heat-maps of stored images, requested ahead and shown as they arrive: no page waits for a network."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from app.client.evaluation import Evaluation, Kept
+from app.client.cache import Cache
+from app.client.evaluation import Evaluation
 from workflows.errors import FieldguideError
+from workflows.explanation.methods import CLASSLESS
 
-METHOD = "eigen-cam"
 KEPT_PICTURES = 512  # of some 50 KB each
 RETRY_SECONDS = 20.0
-AT_ONCE = 2  # the server computes those together that arrive together
+AT_ONCE = 2  # the server batches requests that arrive together
 
 
 @dataclass(frozen=True)
 class HeatMaps:
-    """What is there of the heat-maps asked for.
+    """The state of the requested heat-maps.
 
     Attributes:
         pictures: JPEG by image id: the map in colours over what the network saw.
         waiting: how many are still being drawn.
-        trouble: why some are missing, in words; empty if none is.
+        trouble: why some are missing; empty if none is.
     """
 
     pictures: dict[str, bytes]
@@ -37,19 +38,19 @@ class HeatMaps:
 
 
 class HeatMapDrawer:
-    """Draws heat-maps behind the pages' backs and keeps them."""
+    """Draws heat-maps in the background and caches them."""
 
     def __init__(self, evaluation: Evaluation, explain: Callable[[str, str], bytes]) -> None:
-        """Take `explain(run_id, sha256)`: the map over what the network saw, as PNG; may raise FieldguideErrors."""
+        """Draw with `explain(run_id, sha256)`: the map over what the network saw, as PNG; may raise FieldguideErrors."""
         self._evaluation, self._explain = evaluation, explain
-        self._kept = Kept(KEPT_PICTURES)
+        self._kept = Cache(KEPT_PICTURES)
         self._lock = threading.Lock()
         self._under_way: set[tuple[str, str]] = set()
         self._failed: dict[tuple[str, str], tuple[float, str]] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="heat-maps")
 
     def ask(self, run_id: str, image_ids: Sequence[str]) -> HeatMaps:
-        """Return the Eigen-CAMs that are there; the others are begun."""
+        """Return the finished Eigen-CAMs; start the others."""
         pictures, waiting, trouble = {}, 0, ""
         for image_id in image_ids:
             picture = self._kept.find((run_id, image_id)) or self._drawn(run_id, image_id)
@@ -62,15 +63,15 @@ class HeatMapDrawer:
         return HeatMaps(pictures, waiting, trouble)
 
     def _drawn(self, run_id: str, image_id: str) -> bytes | None:
-        """Return what the run itself drew of an image, if it did."""
-        drawn = self._evaluation.drawn_heatmap(run_id, image_id, METHOD)
+        """Return the map that the run itself drew of an image, if any."""
+        drawn = self._evaluation.drawn_heatmap(run_id, image_id, CLASSLESS)
         if drawn is None:
             return None
         picture = _jpeg(_pixels(drawn))
         return self._kept.get((run_id, image_id), lambda: picture)
 
     def _begin(self, run_id: str, image_id: str) -> str:
-        """Have a heat-map drawn unless it is under way; return why it failed a moment ago, if it did."""
+        """Request a heat-map unless it is in progress; return why it failed just now, if it did."""
         key = (run_id, image_id)
         with self._lock:
             since, problem = self._failed.get(key, (0.0, ""))

@@ -15,7 +15,7 @@ NO_SPLIT = "none"
 
 @dataclass(frozen=True)
 class Query:
-    """Which images are asked for; what is empty asks for nothing special.
+    """Which images are wanted; empty fields filter nothing.
 
     Attributes:
         label: of this class.
@@ -37,7 +37,7 @@ class Images:
         self.table = table[COLUMNS].set_index("image_id")
 
     def find(self, query: Query) -> pd.DataFrame:
-        """Return the rows that are asked for, in the order of their paths or of `query.among`."""
+        """Return the rows that match a query, in the order of their paths or of `query.among`."""
         table = self.table
         if query.among is not None:
             table = table.loc[[image for image in dict.fromkeys(query.among) if image in self._ids]]
@@ -77,12 +77,12 @@ class Images:
     def sizes(self) -> pd.DataFrame:
         """Number of images (`images`) of each `width` and `height`, the most frequent first; at most 2,000 rows."""
         sizes = self.table.groupby(["width", "height"]).size().rename("images").reset_index()
-        if len(sizes) > 2000:  # of many different ones, the nearest hundred pixels tell enough
+        if len(sizes) > 2000:  # of many different sizes, the nearest hundred pixels are enough
             coarse = self.table[["width", "height"]].floordiv(100).mul(100).add(50)
             sizes = coarse.groupby(["width", "height"]).size().rename("images").reset_index()
         return sizes.sort_values("images", ascending=False).head(2000).reset_index(drop=True)
 
     @cached_property
     def aspects(self) -> pd.Series:
-        """Width through height of every image."""
+        """Width divided by height of every image."""
         return self.table["width"] / self.table["height"]

@@ -1,4 +1,4 @@
-"""Asks the inference server, which holds the models; none is loaded in the process of the pages."""
+"""Client of the inference server, which holds the models; none is loaded in the process of the pages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from flows.studio_file import read_studio
 from workflows.errors import FieldguideError, ImageError, RunError, StorageError, UsageError
+from workflows.explanation.methods import CLASSLESS, DEFAULT_METHODS
 from workflows.progress import Progress, silent
 from workflows.serving.answers import (
     ExplainAnswer,
@@ -42,22 +43,22 @@ __all__ = [
 
 FILES_AT_ONCE = 16
 BYTES_AT_ONCE = 100 * 1024**2
-"""Of files in one request, well below what the server takes; a larger file travels alone."""
+"""Bytes of files in one request, well below the server's limit; a larger file is sent alone."""
 PATIENCE = 60.0
-"""Seconds to go on asking a server that has too much to do."""
+"""Seconds to retry while the server is overloaded."""
 TIMEOUT = httpx.Timeout(120.0, connect=3.0)
 
 Prediction = FilePrediction
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
-class ServerDown(FieldguideError):  # noqa: N818 - a state, not a fault
+class ServerDown(FieldguideError):  # noqa: N818 - a state, not an error
     """The inference server does not answer."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo on its way to the server: a name, its size in bytes, and how to get its bytes."""
+    """A photo to send to the server: a name, its size in bytes, and how to read it."""
 
     name: str
     size: int
@@ -65,7 +66,7 @@ class Photo:
 
 
 class Inference:
-    """The inference server, from the pages' side. Every method may raise ServerDown."""
+    """The inference server, seen from the pages. Every method may raise ServerDown."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -78,19 +79,19 @@ class Inference:
         return self._get("/models", ModelsAnswer).models
 
     def model(self, run_id: str) -> ModelDetail:
-        """Return the classes, layers and methods of a run's classifier. Raises RunError if it left none."""
+        """Return the classes, layers and methods of a run's classifier. Raises RunError if it has none."""
         return self._get(f"/models/{run_id}", ModelDetail)
 
     def predict(
         self, run_id: str, photos: Iterable[Photo], top: int = 5, progress: Progress = silent, total: int = 0
     ) -> list[Prediction]:
-        """Predict photos, in the order given; one that can't be read has its `error` in its place.
+        """Predict photos, in the order given; one that can't be read has an `error` in its place.
 
         Args:
             run_id: the model.
-            photos: read one request at a time, so thousands of them need no memory.
-            top: how many of the likeliest classes to give.
-            progress: told after each request.
+            photos: read one request at a time, so that thousands of them need little memory.
+            top: how many of the most likely classes to return.
+            progress: called after each request.
             total: how many photos there will be, for `progress`.
 
         Raises:
@@ -116,7 +117,7 @@ class Inference:
         self,
         run_id: str,
         image: str | bytes,
-        methods: Sequence[str] = ("eigen-cam", "grad-cam++"),
+        methods: Sequence[str] = DEFAULT_METHODS,
         targets: Sequence[str] = (),
         layer: int | None = None,
         top: int = 5,
@@ -130,7 +131,7 @@ class Inference:
             methods: of heat-maps; see `model`.
             targets: classes whose evidence to show; empty means the predicted one.
             layer: layer to look at; None chooses by the image size.
-            top: how many of the likeliest classes to give.
+            top: how many of the most likely classes to return.
             overlays: also draw each map over the photo.
 
         Raises:
@@ -143,7 +144,7 @@ class Inference:
         return self._ask_about("explain", ExplainAnswer, query, image)
 
     def explain_stored(
-        self, run_id: str, sha256: str, methods: Sequence[str] = ("eigen-cam",), overlays: bool = True
+        self, run_id: str, sha256: str, methods: Sequence[str] = (CLASSLESS,), overlays: bool = True
     ) -> ExplainAnswer:
         """Explain the answer for an image of the store, with the maps drawn over it; see `explain`."""
         return self.explain(run_id, sha256, methods, overlays=overlays)
@@ -151,8 +152,8 @@ class Inference:
     def nearest(self, run_id: str, image: str | bytes, count: int = 12) -> NearestAnswer:
         """Return the training images that the network finds most like an image (see `explain` for `image`).
 
-        The first time for a run its training images have to be looked at: then `state` is `building`, `done` of
-        `total` say how far it is, and asking again goes on waiting.
+        The first time for a run its training images are indexed: then `state` is `building`, `done` of
+        `total` are the progress, and a repeated call waits on.
         """
         return self._ask_about("nearest", NearestAnswer, {"run": run_id, "count": count}, image)
 
@@ -174,7 +175,7 @@ class Inference:
         return self._answer("POST", path, kind, params=dict(query), **body)
 
     def _answer(self, method: str, path: str, kind: type[Answer], fine: tuple[int, ...] = (), **request: Any) -> Answer:
-        """Ask, again while the server is busy; `fine` are statuses whose body is an answer, too."""
+        """Send a request, again while the server is busy; `fine` are further statuses whose body is an answer."""
         deadline = time.monotonic() + PATIENCE
         while True:
             response = self._send(method, path, **request)
@@ -182,10 +183,10 @@ class Inference:
             if response.status_code != 503 or time.monotonic() + wait > deadline:
                 break
             time.sleep(wait)
-        document = _document(response)
+        document = document_of(response)
         whole = response.status_code in fine and "results" in document
         if response.status_code >= 400 and not whole:
-            raise _error(response.status_code, document)
+            raise error_of(response.status_code, document)
         return kind.model_validate(document)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
@@ -193,27 +194,27 @@ class Inference:
             return self._connection().request(method, path, **request)
         except httpx.TimeoutException as error:
             raise ServerDown(
-                "The inference server takes too long to answer.", "Try again when the training beside it is done."
+                "The inference server takes too long to answer.", "Try again when the running training is done."
             ) from error
         except httpx.TransportError as error:
             raise ServerDown(
                 "The inference server does not answer.",
-                "The studio starts it again by itself: try again in a few seconds. If that does not help, "
-                "end the studio and start it again.",
+                "The studio restarts it automatically: try again in a few seconds. If that does not help, "
+                "stop the studio and start it again.",
             ) from error
 
     def _connection(self) -> httpx.Client:
-        """Return the connection to the server that is up now; another one after a restart."""
+        """Return the connection to the current server; another one after a restart."""
         studio = read_studio(self._store.home)
         if studio is None or not studio.inference_url:
             raise ServerDown(
-                "The inference server is not running.", "It comes with the studio: end the studio and start it again."
+                "The inference server is not running.", "It is part of the studio: stop the studio and start it again."
             )
         place = studio.inference_url, studio.inference_token
         with self._making:
             if self._http is None or self._reached != place:
                 headers = {"Authorization": f"Bearer {place[1]}"} if place[1] else {}
-                # no proxy from the environment: photos go nowhere but to this machine
+                # no proxy from the environment: photos must not leave this machine
                 self._http = httpx.Client(base_url=place[0], headers=headers, timeout=TIMEOUT, trust_env=False)
                 self._reached = place
             return self._http
@@ -232,17 +233,19 @@ def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
         yield batch
 
 
-def _document(response: httpx.Response) -> dict[str, Any]:
+def document_of(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON document of a response; one that says so if there is none."""
     try:
         document = response.json()
     except ValueError:
         document = None
     if isinstance(document, dict):
         return document
-    return {"error": f"The inference server answered with status {response.status_code} and no words."}
+    return {"error": f"The inference server answered with status {response.status_code} and no message."}
 
 
-def _error(status: int, document: dict[str, Any]) -> FieldguideError:
+def error_of(status: int, document: dict[str, Any]) -> FieldguideError:
+    """Return the error that a response describes."""
     kinds: dict[int, type[FieldguideError]] = {
         400: UsageError,
         404: RunError,
@@ -251,4 +254,6 @@ def _error(status: int, document: dict[str, Any]) -> FieldguideError:
         507: StorageError,
     }
     kind = kinds.get(status, FieldguideError)
-    return kind(str(document.get("error", "The inference server refused.")), str(document.get("hint", "")))
+    error = kind(str(document.get("error", "The inference server refused.")), str(document.get("hint", "")))
+    error.problems = [str(problem) for problem in document.get("problems") or ()]
+    return error

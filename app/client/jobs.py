@@ -1,4 +1,4 @@
-"""Imports and audits that run beside the pages, in processes of their own; leaving a page does not stop them."""
+"""Imports, audits and checks of labels that run beside the pages, in processes of their own; leaving a page does not stop them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import IO, Any, ClassVar, Literal
 
 from app.client.uploads import Uploads
-from flows.leash import Mark
-from workflows.errors import DatasetError, FieldguideError
+from flows.process_identity import ProcessIdentity
+from workflows.errors import DatasetError, FieldguideError, error_of
 from workflows.store.store import Store
 
-Kind = Literal["look", "import", "audit", "advise"]
-KEPT = 50
+Kind = Literal["scan", "import", "audit", "check labels", "recommend"]
+MOST_ENDED = 50
 
 
 @dataclass
@@ -28,11 +28,12 @@ class Job:
 
     Attributes:
         dataset: name of the data set that it is about.
-        stage: what it does now: `unpack`, `import`, `measure`, `audit`, `advise`; empty before it told.
+        stage: what it does now: `unpack`, `import`, `measure`, `audit`, `features`, `check labels`, `recommend`; empty
+            before it has reported.
         done: units of the stage that are done, of `total`.
         text: a remark.
-        result: what came of it; an import has it before its audit is over.
-        error: why it ended without.
+        result: its result; an import has it before its audit is over.
+        error: why it ended without a result.
         ended: when it was over, in seconds since 1970; None while it runs.
     """
 
@@ -53,18 +54,18 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it is not over yet."""
+        """Whether it has not ended yet; its result or error shows how it ended (it has no `State` of its own)."""
         return self.ended is None
 
     def stop(self) -> None:
-        """End it with what it has done."""
+        """Stop it; what it has done so far stays."""
         self.stopped = True
         if self.process is not None:
             self.process.terminate()
 
 
 class Jobs:
-    """Starts work and knows how far it is. All of this process on one store share the list."""
+    """Starts jobs and follows their progress. All instances in this process on one store share the list."""
 
     _jobs: ClassVar[dict[str, Job]] = {}
     _lock: ClassVar[threading.Lock] = threading.Lock()
@@ -75,18 +76,18 @@ class Jobs:
     def start(
         self, kind: Kind, dataset: str, request: dict[str, Any] | None = None, then: Callable[[], object] | None = None
     ) -> Job:
-        """Begin; return at once.
+        """Start a job; return at once.
 
         Args:
-            kind: what to do; see :mod:`app.worker`.
+            kind: what to do; see :mod:`app.dataset_worker`.
             dataset: its name.
-            request: what else the work must know.
-            then: called when it is over, however it ended.
+            request: its further parameters.
+            then: called when it has ended, in whatever way.
         """
         job = Job(kind, dataset, {"kind": kind, "name": dataset, "home": str(self._store.home), **(request or {})})
         with self._lock:
             ended = [each.id for each in self._jobs.values() if not each.running]
-            for old in ended[: max(0, len(self._jobs) - KEPT)]:
+            for old in ended[: max(0, len(self._jobs) - MOST_ENDED)]:
                 del self._jobs[old]
             self._jobs[job.id] = job
         threading.Thread(target=self._run, args=(job, then), name=f"{kind} {dataset}", daemon=True).start()
@@ -112,7 +113,7 @@ class Jobs:
         return [job for job in jobs if job.request["home"] == home and (not kinds or job.kind in kinds)]
 
     def forget(self, job: Job) -> None:
-        """Take a job that is over off the list."""
+        """Remove a job that has ended from the list."""
         with self._lock:
             self._jobs.pop(job.id, None)
 
@@ -120,8 +121,13 @@ class Jobs:
         try:
             self._follow(job)
         except OSError as error:
-            job.error = DatasetError(
-                f"The work could not be started: {error.strerror}.", "Try again; if memory is short, close programs."
+            job.error = (
+                _stopped()
+                if job.stopped
+                else DatasetError(
+                    f"The work could not be started: {error.strerror}.",
+                    "Try again; if memory is short, close programs.",
+                )
             )
         finally:
             job.ended = time.time()
@@ -129,39 +135,46 @@ class Jobs:
                 then()
 
     def _follow(self, job: Job) -> None:
-        command = [sys.executable, "-P", "-m", "app.worker", str(Mark.mine())]
+        command = [sys.executable, "-P", "-m", "app.dataset_worker", str(ProcessIdentity.current())]
         job.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
         )
+        if job.stopped:  # before there was a process that could be ended
+            job.process.terminate()
         with job.process as process:
-            given, told = process.stdin, process.stdout
-            if given is None or told is None:  # both are pipes
+            stdin, stdout = process.stdin, process.stdout
+            if stdin is None or stdout is None:  # both are pipes
                 return
-            given.write(json.dumps(job.request) + "\n")
-            given.close()
-            whole = _read(job, told)
+            stdin.write(json.dumps(job.request) + "\n")
+            stdin.close()
+            whole = _read(job, stdout)
         if job.error is not None:
-            names = Uploads(self._store).in_words
-            job.error = DatasetError(names(job.error.message), names(job.error.hint))
+            names, error = Uploads(self._store).in_words, job.error
+            document = {**error.document(), "problems": list(map(names, error.problems))}
+            job.error = error_of({**document, "error": names(error.message), "hint": names(error.hint)})
         if job.stopped and job.result is None:
-            job.error = DatasetError("It was stopped.", "Begin again: what was done before is not done twice.")
+            job.error = _stopped()
         elif not whole and job.error is None and job.result is None:
             job.error = DatasetError(
                 f"The work ended unexpectedly (exit code {process.returncode}).",
-                "Begin again: what was done before is not done twice. If memory was short, close other programs.",
+                "Start it again: finished work is not repeated. If memory was short, close other programs.",
             )
 
 
-def _read(job: Job, told: IO[str]) -> bool:
-    """Take in what the process tells; return whether it came to its end."""
+def _stopped() -> DatasetError:
+    return DatasetError("It was stopped.", "Start it again: finished work is not repeated.")
+
+
+def _read(job: Job, stdout: IO[str]) -> bool:
+    """Read what the process reports; return whether it completed."""
     whole = False
-    for line in told:
+    for line in stdout:
         try:
             document = json.loads(line)
-        except ValueError:  # a library that says something on its own account
+        except ValueError:  # output of a library
             continue
         if "error" in document:
-            job.error, whole = DatasetError(document["error"], document["hint"]), True
+            job.error, whole = error_of(document), True
         elif "result" in document:
             job.result, whole = document["result"] if job.result is None else job.result, "ended" in document
         else:

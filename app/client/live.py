@@ -1,4 +1,4 @@
-"""A run while it trains, as a page shows it: read bit by bit, kept in little memory however long it takes."""
+"""A run while it trains, for a page: read incrementally, in little memory however long it takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 import socket
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,12 +17,20 @@ from typing import Any
 
 import numpy as np
 import psutil
+from cachetools import LRUCache
 
 from workflows.errors import StorageError
-from workflows.pipeline import STAGE_KEYS
+from workflows.evaluation.overfitting import Overfitting, overfitting
+from workflows.evaluation.steps import absent_of
+from workflows.graph.plan import Step
+from workflows.pipeline import answer_path, planned_steps
+from workflows.state import State
+from workflows.store.answers import SplitAnswer
 from workflows.store.files import read_json, storage_errors
+from workflows.store.run_folder import RunFolder
 from workflows.store.run_list import step_values
 from workflows.store.store import RunRecord, Store
+from workflows.targets.metrics import F1, TOP1
 
 MOST_POINTS = 1000
 """Points of a line in the browser."""
@@ -31,13 +39,13 @@ MOST_KEPT = 4 * MOST_POINTS
 KEPT_RUNS = 16
 SPEED_SAMPLES = 600
 NEW_LIFE_SECONDS = 600.0
-"""So long a silence between two batches is no slow evaluation: the run was away."""
+"""Longer between two batches than any evaluation takes: the run was interrupted."""
 CHUNK_BYTES = 4_000_000
 LOG_BYTES = 64_000
 LOG_LINES = 400
 SILENT = timedelta(seconds=20)
-"""A running run beats every five seconds; after this it is worth looking whether its process lives."""
-STEP_NAMES = ("train/loss", "val/loss", "train/top1", "val/top1", "val/f1_macro")
+"""A running run beats every five seconds; after this it is worth checking whether its process is alive."""
+STEP_NAMES = ("train/loss", "val/loss", TOP1.on("train"), TOP1.on("val"), F1.on("val"))
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 Points = list[tuple[float, float]]
@@ -55,16 +63,16 @@ def thin(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> Poin
         return list(points)
     values = np.asarray([y for _, y in points[1:-1]])
     edges = np.linspace(0, len(values), (most - 2) // 2 + 1).astype(int)
-    kept = {0, len(points) - 1}
+    chosen = {0, len(points) - 1}
     for first, last in pairwise(edges.tolist()):
         if last > first:
             stretch = values[first:last]
-            kept |= {1 + first + int(stretch.argmin()), 1 + first + int(stretch.argmax())}
-    return [points[place] for place in sorted(kept)]
+            chosen |= {1 + first + int(stretch.argmin()), 1 + first + int(stretch.argmax())}
+    return [points[place] for place in sorted(chosen)]
 
 
 class BatchLog:
-    """The log of a training's batches, read from where the last look ended."""
+    """The log of a training's batches, read incrementally."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,12 +83,12 @@ class BatchLog:
         self.loss: Points = []
         """(epochs done, loss) of recorded batches."""
         self.last: dict[str, Any] = {}
-        """The newest batch as it was recorded."""
+        """The newest recorded batch."""
         self.passed: deque[tuple[float, float]] = deque(maxlen=SPEED_SAMPLES)
-        """(seconds since 1970, epochs done) of the newest batches of this life of the run."""
+        """(seconds since 1970, epochs done) of the newest batches since the run last started."""
 
     def read(self) -> bool:
-        """Take in whole lines that are new; return whether the log was begun anew (the run goes on from earlier).
+        """Read new complete lines; return whether the log was restarted (the run resumed from an earlier epoch).
 
         Raises:
             StorageError: the file can't be read.
@@ -110,7 +118,7 @@ class BatchLog:
                 done = batch["epoch"] - 1 + batch["batch"] / batch["batches"]
                 loss, moment = float(batch["loss"]), float(batch["time"])
             except (ValueError, KeyError, TypeError, ZeroDivisionError):
-                continue  # a line that a crash cut, and what was written behind it
+                continue  # a line truncated by a crash, and what was appended to it
             self.last = batch
             if math.isfinite(loss):
                 self.loss.append((done, loss))
@@ -121,77 +129,50 @@ class BatchLog:
             self.loss = thin(self.loss, MOST_KEPT // 2)
 
     def seconds_left(self, epochs: int) -> float | None:
-        """Return how long the training still takes at the present pace; None while that can't be told."""
+        """Return how long the training still takes at the present pace; None while that is unknown, and at its end."""
         if len(self.passed) < 3:
             return None
         (began, first), (now, done) = self.passed[0], self.passed[-1]
-        if now <= began or done <= first:
+        if now <= began or done <= first or done >= epochs:
             return None
-        return max(0.0, epochs - done) * (now - began) / (done - first)
+        return (epochs - done) * (now - began) / (done - first)
 
 
 def _whole_lines(content: bytes) -> bytes:
-    """Cut off a last line that is still being written."""
+    """Return the text without a last line that is still being written."""
     return content[: content.rfind(b"\n") + 1]
 
 
 @dataclass(frozen=True)
-class Gap:
-    """Where validation loss leaves training loss behind.
+class StepSeen:
+    """A stage of a run: its key, a short title, and its seconds; None where it is not done yet."""
 
-    Attributes:
-        best_step: the step with the lowest validation loss.
-        rise: how much higher it is now, as a share of that lowest.
-        steps: how many steps ago that was.
-        open: whether the network has begun to learn its photos by heart.
-    """
-
-    best_step: int
-    rise: float
-    steps: int
-    open: bool
-
-
-OPEN_RISE, OPEN_STEPS = 0.05, 2
-
-
-def overfitting(train: Sequence[tuple[float, float]], val: Sequence[tuple[float, float]]) -> Gap | None:
-    """Judge the gap between the losses: open if validation loss rose by 5 % or more since its lowest, two steps or
-    more ago, while training loss went on falling. None before the second step.
-
-    Args:
-        train, val: (step, loss), steps ascending.
-    """
-    if len(val) < 2 or not train:
-        return None
-    best_step, lowest = min(val, key=lambda point: point[1])
-    last = val[-1][1]
-    behind = sum(step > best_step for step, _ in val)
-    rise = (last - lowest) / max(abs(lowest), 1e-12)
-    then = next((loss for step, loss in train if step >= best_step), train[-1][1])
-    is_open = behind >= OPEN_STEPS and rise >= OPEN_RISE and train[-1][1] < then
-    return Gap(int(best_step), rise, behind, is_open)
+    key: str
+    words: str
+    seconds: float | None
 
 
 @dataclass(frozen=True)
 class Live:
-    """What there is to see of a run at this moment.
+    """The current state of a run.
 
     Attributes:
         run: its record.
-        stages: (key, seconds) of the stages of its walk; seconds None where it is still to be done.
-        epochs: passes over the photos that it was asked for; None before its workflow is known.
+        stages: its stages, in order.
+        epochs: planned epochs; None before its workflow is known.
         done: epochs done.
-        seconds_left: of training, at the present pace; None while that can't be told.
+        seconds_left: of training, at the present pace; None while that is unknown, and once all epochs are done.
         batch: the newest batch: loss, learning_rate, images_per_second, maybe gpu_memory_bytes.
-        memory_bytes: of its process; None if it has none here.
+        memory_bytes: of its process; None if none runs on this machine.
         loss: (epochs done, loss) of batches.
         steps: metric name -> (step, value).
-        stopping: what somebody asked for: `cancel`, `finish`, or nothing.
+        images: number per split; empty before the split is made.
+        stopping: the requested way to stop: `cancel`, `finish`, or empty.
+        absent: classes without validation images, which F1 leaves out.
     """
 
     run: RunRecord
-    stages: tuple[tuple[str, float | None], ...]
+    stages: tuple[StepSeen, ...]
     epochs: int | None
     done: float
     seconds_left: float | None
@@ -199,23 +180,35 @@ class Live:
     memory_bytes: int | None
     loss: Points
     steps: dict[str, Points]
+    images: dict[str, int]
     stopping: str
+    absent: tuple[str, ...] = ()
 
     @property
-    def gap(self) -> Gap | None:
-        """The gap between training and validation loss."""
-        return overfitting(self.steps["train/loss"], self.steps["val/loss"])
+    def overfitting(self) -> Overfitting | None:
+        """Whether the curves show overfitting; None while there are too few points."""
+        return overfitting(self.steps, self.images)
 
 
-class _Course:
-    """All that was read of one run so far."""
+class _History:
+    """What was read of one run so far."""
 
-    def __init__(self, folder: Path) -> None:
-        self.lock = threading.Lock()
-        self.batches = BatchLog(folder / "training" / "batches.jsonl")
+    def __init__(self, folder: RunFolder) -> None:
+        self.lock, self.folder = threading.Lock(), folder
+        self.batches = BatchLog(folder.training.batches)
         self.steps: dict[str, Points] = {name: [] for name in STEP_NAMES}
         self.newest = 0
         self.stages: dict[str, float] = {}
+        self.images: dict[str, int] = {}
+        self.absent: tuple[str, ...] | None = None
+        self._planned: tuple[bool, list[Step]] | None = None
+
+    def steps_of(self, run: RunRecord) -> list[Step]:
+        """Return the stages of the run's workflow; until it is known, of the requested or a default one."""
+        settled = run.workflow is not None
+        if self._planned is None or self._planned[0] != settled:
+            self._planned = settled, planned_steps(run.workflow or (run.request or {}).get("workflow"))
+        return self._planned[1]
 
     def read(self, store: Store, run_id: str) -> None:
         if self.batches.read():
@@ -223,80 +216,87 @@ class _Course:
         for step, name, value in step_values(store.database, run_id, STEP_NAMES, after=self.newest):
             self.newest = max(self.newest, step)
             self.steps[name].append((float(step), value))
+        if self.newest and self.absent is None:
+            self.absent = absent_of(self.folder, "val")
         for name, points in self.steps.items():
             if len(points) > MOST_KEPT:
                 self.steps[name] = thin(points, MOST_KEPT // 2)
 
 
 class LiveRuns:
-    """Follows runs. Many sessions may look at the same one: it is read once for all."""
+    """Follows runs. Sessions that watch the same run share what is read."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._lock = store, threading.Lock()
-        self._courses: OrderedDict[str, _Course] = OrderedDict()
+        self._histories: LRUCache[str, _History] = LRUCache(KEPT_RUNS)
 
     def look(self, run_id: str) -> Live:
-        """Return what there is to see of a run now. Cheap enough for every second.
+        """Return the current state of a run. Cheap enough for every second.
 
         Raises:
             RunError: there is no such run.
             StorageError: its files can't be read.
         """
         run = self._store.runs.get(run_id)
-        if run.state == "running" and _is_silent(run) and run.run_id in self._store.runs.reconcile():
+        if run.state == State.RUNNING and _is_silent(run) and run.run_id in self._store.runs.reconcile():
             run = self._store.runs.get(run.run_id)
-        course = self._course(run.run_id)
-        with course.lock:
-            course.read(self._store, run.run_id)
-            batches, epochs = course.batches, _epochs(run)
+        history = self._history(run.run_id)
+        with history.lock:
+            history.read(self._store, run.run_id)
+            batches, epochs = history.batches, _epochs(run)
             loss, passed = thin(batches.loss), batches.passed
             return Live(
                 run=run,
-                stages=self._stages(course, run),
+                stages=self._stages(history, run),
                 epochs=epochs,
                 done=passed[-1][1] if passed else 0.0,
                 seconds_left=batches.seconds_left(epochs) if epochs else None,
                 batch=batches.last,
                 memory_bytes=_memory(run),
                 loss=loss,
-                steps={name: thin(points) for name, points in course.steps.items()},
+                steps={name: thin(points) for name, points in history.steps.items()},
+                images=self._images(history, run),
                 stopping=self._stopping(run.run_id),
+                absent=history.absent or (),
             )
 
     def log(self, run_id: str) -> str:
-        """Return the end of what a run's process said, as plain text.
+        """Return the end of a run's log, as plain text.
 
         Raises:
             RunError: this can't be a run's id.
         """
-        path = self._store.run_folder(run_id) / "training.log"
+        path = self._store.run_folder(run_id).log
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - LOG_BYTES))
                 content = file.read(LOG_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
-        # bars in a terminal write over their own line: only what stood there last counts
+        # progress bars overwrite their line: only its last state counts
         lines = [line.rstrip("\r").rpartition("\r")[2] for line in _ANSI.sub("", content).split("\n")]
         shown = ["".join(c if c.isprintable() or c == "\t" else " " for c in line) for line in lines]
         return "\n".join(line.rstrip() for line in shown[-LOG_LINES:]).strip("\n")
 
-    def _course(self, run_id: str) -> _Course:
+    def _history(self, run_id: str) -> _History:
         with self._lock:
-            course = self._courses.pop(run_id, None) or _Course(self._store.run_folder(run_id))
-            self._courses[run_id] = course
-            while len(self._courses) > KEPT_RUNS:
-                self._courses.popitem(last=False)
-            return course
+            return self._histories.setdefault(run_id, _History(self._store.run_folder(run_id)))
 
-    def _stages(self, course: _Course, run: RunRecord) -> tuple[tuple[str, float | None], ...]:
-        if run.state == "pending":
-            course.stages.clear()
-        folder = self._store.run_folder(run.run_id) / "stages"
-        for key in STAGE_KEYS:  # each is written once
-            if key not in course.stages and (seconds := _seconds(folder / f"{key}.json")) is not None:
-                course.stages[key] = seconds
-        return tuple((key, course.stages.get(key)) for key in STAGE_KEYS)
+    def _stages(self, history: _History, run: RunRecord) -> tuple[StepSeen, ...]:
+        if run.state == State.PENDING:
+            history.stages.clear()
+        folder, steps = self._store.run_folder(run.run_id), history.steps_of(run)
+        for step in steps:  # each answer is written once
+            path = None if step.key in history.stages else answer_path(folder, step.key)
+            if path is not None and (seconds := _seconds(path)) is not None:
+                history.stages[step.key] = seconds
+        return tuple(StepSeen(step.key, step.words, history.stages.get(step.key)) for step in steps)
+
+    def _images(self, history: _History, run: RunRecord) -> dict[str, int]:
+        path = self._store.run_folder(run.run_id).answer("split")
+        if not history.images and path.exists():
+            history.images = SplitAnswer.model_validate(read_json(path)).counts()
+        return history.images
 
     def _stopping(self, run_id: str) -> str:
         runs = self._store.runs
@@ -304,8 +304,6 @@ class LiveRuns:
 
 
 def _seconds(path: Path) -> float | None:
-    if not path.exists():
-        return None
     try:
         return float(read_json(path).get("seconds", 0.0))
     except (StorageError, AttributeError, TypeError, ValueError):
@@ -324,7 +322,7 @@ def _is_silent(run: RunRecord) -> bool:
 
 
 def _memory(run: RunRecord) -> int | None:
-    if run.state != "running" or run.pid is None or run.host != socket.gethostname():
+    if run.state != State.RUNNING or run.pid is None or run.host != socket.gethostname():
         return None
     try:
         return int(psutil.Process(run.pid).memory_info().rss)

@@ -1,4 +1,4 @@
-"""Models: names that people rely on, which version of each is in use, and retraining them."""
+"""Models: names that people rely on, the version in use for each, and retraining."""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ from typing import Any
 
 import pandas as pd
 
-from app.client.asked import checked
-from flows.errands import STATES_AT_WORK, Errand, Errands, ErrandState
-from flows.telling import Told
+from app.client.cache import Cache
+from flows.background_jobs import BackgroundJob, BackgroundJobs
 from workflows.data.publishing import resolve_author
 from workflows.errors import ModelError, UsageError
 from workflows.evaluation.comparison import Comparison
-from workflows.registry.models import export_model, get_model, promote, register, rollback
+from workflows.evaluation.thresholds import ReviewThreshold
+from workflows.registry.models import export_model, get_model, register, rollback
+from workflows.registry.thresholds import as_threshold, threshold_of
 from workflows.report.decision import TITLES as DECISION_TITLES
-from workflows.retraining.plan import RetrainSettings
+from workflows.report.review import set_threshold
+from workflows.requests import RetrainSettings, validated
+from workflows.retraining.by_hand import Evidence, evidence, promote_by_hand
 from workflows.store.models import DecisionRecord, ModelVersion, Promotion
 from workflows.store.names import slug
 from workflows.store.store import Store
 
 __all__ = [
     "DECISION_TITLES",
-    "STATES_AT_WORK",
+    "BackgroundJob",
     "DecisionRecord",
-    "Errand",
-    "ErrandState",
+    "Evidence",
     "ModelBrief",
     "ModelVersion",
     "Models",
     "Promotion",
     "RetrainSettings",
-    "Told",
 ]
 
 REPORT_FILE = "report.html"
 SHOWN_DECISIONS = 200
+RESAMPLES = 400
+"""Of the bootstrap, for a page: enough for two digits of an interval."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,16 @@ class ModelBrief:
     champion: ModelVersion | None
     versions: int
     since: Promotion | None
-    """How the champion became it."""
+    """How the current champion was promoted."""
 
 
 class Models:
-    """The registry; orders to retrain."""
+    """The model registry, and retraining."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.errands = Errands(store)
+        self.jobs = BackgroundJobs(store)
+        self._evidence = Cache(32)
 
     # ---------------------------------------------------------------- looking
 
@@ -92,22 +96,22 @@ class Models:
         return self._store.models.versions(name)[::-1]
 
     def log(self, name: str) -> list[Promotion]:
-        """Return who was champion when and why, the newest first."""
+        """Return the promotions with their reasons, the newest first."""
         return self._store.models.promotions(name)[::-1]
 
     def decisions(self, name: str) -> list[DecisionRecord]:
-        """Return what was decided about a model, the newest first."""
+        """Return the decisions about a model, the newest first."""
         return self._store.models.decisions(name, SHOWN_DECISIONS)
 
     def decision(self, decision_id: str) -> DecisionRecord:
         """Return one decision. Raises ModelError."""
         found = self._store.models.decision(decision_id)
         if found is None:
-            raise ModelError(f"There is no decision {decision_id!r}.", "The model's page lists those that there are.")
+            raise ModelError(f"No decision is called {decision_id!r}.", "The model's page lists the decisions.")
         return found
 
     def comparison(self, decision: DecisionRecord) -> Comparison | None:
-        """Return what was compared for a decision; None where no challenger came so far."""
+        """Return the comparison behind a decision; None where no challenger was evaluated."""
         found = (decision.document.get("decision") or {}).get("comparison")
         if not found:
             return None
@@ -121,10 +125,11 @@ class Models:
             classes=pd.DataFrame(found["classes"]),
             changed=_changed(found["changed"]),
             verdict=found["verdict"],
+            absent=tuple(found.get("absent", ())),
         )
 
     def report(self, decision_id: str) -> bytes | None:
-        """Return a decision's page (HTML that needs nothing else), if it is still there."""
+        """Return a decision's report (self-contained HTML), if it still exists."""
         path = self._store.decision_folder(decision_id) / REPORT_FILE
         return path.read_bytes() if path.is_file() else None
 
@@ -134,40 +139,76 @@ class Models:
         """Make a finished run the next version of a model (a new name makes a new model).
 
         Raises:
-            UsageError: an impossible name.
+            UsageError: an invalid name.
             RunError: the run is not finished.
         """
         if not name:
             raise UsageError("The model needs a name.", "Give one, for example birds.")
         return register(self._store, name, run_id, reason=reason.strip())
 
+    def of_run(self, run_id: str) -> list[ModelVersion]:
+        """Return the versions, of any model, that a run is; those that are champions first."""
+        champions = self._store.models.champions()
+        found = [one for one in self._store.models.versions() if one.run_id == run_id]
+        return sorted(found, key=lambda one: champions.get(one.model) != one.number)
+
     def suggested_name(self, run_id: str) -> str:
         """Return a name for a new model made of a run: that of its data set."""
         return slug(self._store.runs.get(run_id).dataset or "model")
 
-    def promote(self, name: str, number: int, reason: str) -> ModelVersion:
-        """Make a version the champion. Raises ModelError; UsageError without a reason."""
-        return promote(self._store, name, number, reason=_given(reason))
+    def evidence(self, name: str, number: int) -> Evidence:
+        """Return how a version compares with the champion on the champion's frozen images. Raises ModelError."""
+        version, current = self.get(name, number), self.champion_number(name)
+        newest = self._store.datasets.newest()
+        data = next((each.number for each in newest if each.dataset == version.dataset), None)  # labels may change
+        key = (name, number, current, data)
+        return self._evidence.get(key, lambda: evidence(self._store, name, number, resamples=RESAMPLES))
+
+    def promote(self, name: str, number: int, reason: str, *, accept_worse: bool = False) -> ModelVersion:
+        """Make a version the champion, and record the comparison with the one before.
+
+        Raises:
+            ModelError: unknown, already the champion, or worse without `accept_worse`.
+            UsageError: no reason was given.
+        """
+        promote_by_hand(self._store, name, number, reason=_given(reason), accept_worse=accept_worse)
+        return self.get(name, number)
 
     def roll_back(self, name: str, reason: str) -> ModelVersion:
-        """Make the champion before the present one the champion again. Raises ModelError; UsageError without a reason."""
+        """Make the previous champion the champion again. Raises ModelError; UsageError without a reason."""
         return rollback(self._store, name, reason=_given(reason))
 
     def archive(self, name: str, number: int) -> bytes:
-        """Return a zip of a version: weights, card, words on how to use them. Raises ModelError, StorageError."""
+        """Return a zip of a version: weights, card, instructions for use. Raises ModelError, StorageError."""
         with tempfile.TemporaryDirectory(prefix="fieldguide-") as place:
             folder = Path(place) / f"{name}-v{number}"
             export_model(self._store, name, folder, number)
             target = Path(place) / "model.zip"
-            with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:  # weights can't be made smaller
+            with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:  # weights do not compress
                 for path in sorted(folder.iterdir()):
                     packed.write(path, f"{folder.name}/{path.name}")
             return target.read_bytes()
 
+    # ------------------------------------------------------ review thresholds
+
+    def threshold(self, run_id: str) -> ReviewThreshold:
+        """Return the review threshold of a run's classifier: the saved one, or the default."""
+        return threshold_of(self._store, run_id)
+
+    def thresholds(self, run_id: str) -> list[ReviewThreshold]:
+        """Return all thresholds that were saved for a run's classifier, the newest first."""
+        return [as_threshold(line) for line in self._store.thresholds.log(run_id)]
+
+    def set_threshold(
+        self, run_id: str, value: float | None, reason: str, *, wanted: float | None = None, chosen_on: str = ""
+    ) -> ReviewThreshold:
+        """Save a review threshold (None: the default); see `set_threshold`. Raises UsageError without a reason."""
+        return set_threshold(self._store, run_id, value, reason=_given(reason), wanted=wanted, chosen_on=chosen_on)
+
     # ------------------------------------------------------------- retraining
 
-    def retrain(self, name: str, settings: dict[str, Any]) -> Errand:
-        """Begin to retrain a model, beside the pages.
+    def retrain(self, name: str, settings: dict[str, Any]) -> BackgroundJob:
+        """Start to retrain a model in the background.
 
         Args:
             name: the model.
@@ -176,22 +217,22 @@ class Models:
         Raises:
             UsageError: a setting is out of range, or the model is being retrained already.
         """
-        asked = checked(RetrainSettings, settings)
-        if any(self.errands.state(each) in STATES_AT_WORK for each in self.errands.all("retrain", name)):
-            raise UsageError(f"{name} is being retrained already.", "Wait until that is decided, or stop it.")
+        checked = validated(RetrainSettings, settings)
+        if any(self.jobs.state(each).alive for each in self.jobs.all("retrain", name)):
+            raise UsageError(f"{name} is being retrained already.", "Wait for its decision, or stop it.")
         self.get(name)
         decision_id = self._store.models.new_decision_id(name)
-        request = asked.model_dump(mode="json")
-        return self.errands.start("retrain", name, request, subject=decision_id, author=resolve_author())
+        request = checked.model_dump(mode="json")
+        return self.jobs.start("retrain", name, request, subject=decision_id, author=resolve_author())
 
-    def retrainings(self, name: str) -> list[Errand]:
-        """Return the retrainings of a model that pages began, the newest first."""
-        return self.errands.all("retrain", name)
+    def retrainings(self, name: str) -> list[BackgroundJob]:
+        """Return the retrainings of a model started from pages, the newest first."""
+        return self.jobs.all("retrain", name)
 
 
 def _given(reason: str) -> str:
     if not reason.strip():
-        raise UsageError("Why? The reason is kept in the log.", "Write a few words.")
+        raise UsageError("A reason is needed: it goes into the log.", "Write a few words.")
     return reason.strip()
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what training will see, from a process that knows how to make them and stays for a while."""
+"""Previews of augmented images, from a worker process that stays for a while."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import subprocess
 import sys
 import threading
 from base64 import b64decode
-from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flows.leash import Mark
+from cachetools import LRUCache
+
+from flows.process_identity import ProcessIdentity
 from workflows.errors import ImageError, StorageError
 from workflows.store.store import Store
 
 if TYPE_CHECKING:
+    from workflows.data.rendering import Rendering
     from workflows.graph.workflow import Workflow
 
-KEPT = 12
+MOST_PREVIEWS = 12
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class Preview:
     training: tuple[bytes, ...]
 
 
+class _Made(LRUCache[str, Future[Preview]]):
+    """The latest requested previews; older ones are cancelled."""
+
+    def popitem(self) -> tuple[str, Future[Preview]]:
+        line, future = super().popitem()
+        future.cancel()
+        return line, future
+
+
 class Previews:
     """Makes previews in the background. Safe to use from many sessions (threads) at once."""
 
@@ -38,20 +49,23 @@ class Previews:
         self._store = store
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="previews")
         self._lock = threading.Lock()
-        self._made: OrderedDict[str, Future[Preview]] = OrderedDict()
+        self._made = _Made(MOST_PREVIEWS)
         self._process: subprocess.Popen[str] | None = None
         self._closed = False
 
-    def ask(self, workflow: Workflow, sha256: str, seed: int, count: int = 11) -> Future[Preview]:
-        """Return the preview that is being made, or was made, of a stored photo.
+    def ask(
+        self, workflow: Workflow, sha256: str, seed: int, count: int = 11, rendering: Rendering | None = None
+    ) -> Future[Preview]:
+        """Return the preview of a stored photo, finished or in progress.
 
-        The future raises FieldguideError: the photo can't be read, or the process that makes previews can't start.
+        The future raises FieldguideError: the photo can't be read, or the worker process can't start.
 
         Args:
-            workflow: whose augmentation and network's input count.
+            workflow: gives augmentation and input size.
             sha256: the photo.
             seed: another one gives other pictures.
             count: of pictures as training sees them.
+            rendering: how the data set shows raw samples.
         """
         model = {"image_size": workflow.model.image_size, "square": workflow.model.square}
         request = {
@@ -60,24 +74,22 @@ class Previews:
             "augmentation": workflow.augmentation.model_dump(mode="json"),
             "seed": seed,
             "count": count,
+            "rendering": rendering.to_dict() if rendering is not None else None,
         }
         line = json.dumps(request, sort_keys=True)
         with self._lock:
             if line not in self._made:
                 self._made[line] = self._asking.submit(self._make, line)
-            self._made.move_to_end(line)
-            while len(self._made) > KEPT:
-                self._made.popitem(last=False)[1].cancel()
             return self._made[line]
 
     def forget(self, future: Future[Preview]) -> None:
-        """Let the next one who asks for a preview that failed have it tried again."""
+        """Forget a failed preview, so that the next call tries again."""
         with self._lock:
             for line in [line for line, made in self._made.items() if made is future]:
                 del self._made[line]
 
     def _make(self, line: str) -> Preview:
-        answer = self._answer(line) or self._answer(line)  # it may just have left, because nobody asked for long
+        answer = self._answer(line) or self._answer(line)  # it may just have ended for lack of requests
         if not answer:
             raise StorageError("The preview can't be made: its process ended.", "If memory is short, close programs.")
         if "error" in answer:
@@ -85,27 +97,27 @@ class Previews:
         return Preview(b64decode(answer["validation"]), tuple(b64decode(one) for one in answer["training"]))
 
     def _answer(self, line: str) -> dict[str, Any] | None:
-        """Ask the process, started if need be; None if it went away."""
+        """Send a request to the process, started if need be; None if it has ended."""
         try:
             process = self._running()
             if process.stdin is None or process.stdout is None:  # both are pipes
                 return None
             process.stdin.write(line + "\n")
             process.stdin.flush()
-            told = process.stdout.readline()
+            answer = process.stdout.readline()
         except OSError:
             self._end()
             return None
-        if not told:
+        if not answer:
             self._end()
             return None
-        return dict(json.loads(told))
+        return dict(json.loads(answer))
 
     def _running(self) -> subprocess.Popen[str]:
         if self._closed:
             raise BrokenPipeError
         if self._process is None or self._process.poll() is not None:
-            command = [sys.executable, "-P", "-m", "app.augmenting", str(Mark.mine())]
+            command = [sys.executable, "-P", "-m", "app.preview_worker", str(ProcessIdentity.current())]
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=dict(os.environ))
         return self._process
@@ -123,7 +135,7 @@ class Previews:
                     continue
 
     def close(self) -> None:
-        """End the process for good; what is still asked fails."""
+        """End the process permanently; pending requests fail."""
         self._closed = True
         process = self._process
         if process is not None:

@@ -1,4 +1,4 @@
-"""What runs behind the studio, and the orders that a page can give it."""
+"""The studio's processes, and starting, stopping and resuming runs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Any
 
 import psutil
 
-from app.client.asked import checked
+from app.digits import DEMO
+from flows.progress_file import WorkProgress, read_progress
 from flows.runner_devices import hardware_path
 from flows.runner_queue import Order, Queue
 from flows.studio_file import Part, StudioFile, read_studio
-from flows.telling import Told, read_told
 from workflows.errors import FieldguideError, StorageError
+from workflows.goals import DEFAULT_GOAL
+from workflows.requests import validated
+from workflows.state import State
 from workflows.store.files import read_json
 from workflows.store.store import Store
 
-DEMO = "digits"
 DEMO_SECONDS = 120.0
 
 
-class Studio:
-    """State of the studio's processes; orders to the runner."""
+class StudioClient:
+    """State of the studio's processes; requests to the runner."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,18 +34,18 @@ class Studio:
     # ------------------------------------------------------------------ state
 
     def file(self) -> StudioFile | None:
-        """Return addresses and states of the studio that is up, None if there is none (a page started by hand)."""
+        """Return addresses and states of the running studio, None if there is none (a page started by hand)."""
         return read_studio(self._store.home)
 
     def parts(self) -> dict[str, Part]:
-        """Return the studio's processes by name: prefect, web, runner, inference."""
+        """Return the studio's processes by name."""
         found = self.file()
         return found.parts if found else {}
 
     def hardware(self) -> dict[str, Any]:
-        """Return what there is to train on: `kind`, `name`, `device`, `memory_bytes`, `cores`, `torch_version`.
+        """Return the training hardware: `kind`, `name`, `device`, `memory_bytes`, `cores`, `torch_version`.
 
-        The last two and `device` are missing until the runner has looked.
+        The last two and `device` are missing until the runner has probed it.
         """
         try:
             return dict(read_json(hardware_path(self._store)))
@@ -51,73 +53,74 @@ class Studio:
             return {"kind": "cpu", "name": "this computer", "memory_bytes": psutil.virtual_memory().total}
 
     def waiting(self) -> list[Order]:
-        """Return the trainings that wait, in their turn; each says for what."""
+        """Return the waiting trainings in their order, each with what it waits for."""
         return [order for order in self._queue.orders() if not order.process]
 
     def waits_for(self, run_id: str) -> str:
-        """Say in words what a pending run waits for; empty if it doesn't wait."""
+        """Return what a pending run waits for; empty if it doesn't wait."""
         order = self._queue.get(run_id)
         if order is None or order.process:
             return ""
         return order.waiting or ("about to start" if "runner" in self.parts() else "waiting for `fieldguide up`")
 
-    def progress(self, run_id: str) -> Told | None:
-        """Return how far a run that the studio executes is; None before it has told anything."""
-        return read_told(self._store.run_folder(run_id) / "progress.json")
+    def progress(self, run_id: str) -> WorkProgress | None:
+        """Return the progress of a run that the studio executes; None before it has reported any."""
+        return read_progress(self._store.run_folder(run_id).progress)
 
-    # ----------------------------------------------------------------- orders
+    # ----------------------------------------------------------------- requests
 
     def start_training(self, request: Mapping[str, Any], priority: int = 0) -> str:
-        """Record a run and order it to be executed; return its id.
+        """Record a run and queue it; return its id.
 
         Args:
             request: fields of `workflows.pipeline.TrainRequest`.
-            priority: higher goes first among those that wait.
+            priority: higher ones run first among those that wait.
 
         Raises:
-            UsageError: the request is wrong.
+            UsageError: the request is invalid.
             StorageError: it can't be recorded.
         """
-        from workflows.pipeline import TrainRequest, create_run
+        from workflows.pipeline import create_run
+        from workflows.requests import TrainRequest
 
-        asked = checked(TrainRequest, request, "The training can't be started: ")
-        run_id = create_run(self._store, asked).run_id
+        checked = validated(TrainRequest, request, "The training can't be started: ")
+        run_id = create_run(self._store, checked).run_id
         self._queue.put(run_id, priority)
         return run_id
 
     def cancel(self, run_id: str) -> None:
-        """Ask a run to stop at its next batch; one that waits leaves the queue. Raises RunError."""
+        """Request a run to stop at its next batch; a waiting one leaves the queue. Raises RunError."""
         self._store.runs.request_cancel(run_id)
         if self._queue.get(run_id) is not None and "runner" not in self.parts():
             self._queue.drop(run_id)
-            self._store.runs.update(run_id, state="cancelled", error="cancelled before it began")
+            self._store.runs.update(run_id, state=State.CANCELLED, error="cancelled before it started")
 
     def stop_and_keep(self, run_id: str) -> None:
-        """Ask a run to end its training with the present epoch, keep the best weights and evaluate them. Raises RunError."""
+        """Request a run to end its training with the present epoch, save the best weights and evaluate them. Raises RunError."""
         self._store.runs.request_finish(run_id)
 
     def resume(self, run_id: str, priority: int = 0) -> str:
-        """Order that a run that was cut off, cancelled or failed goes on from its last checkpoint. Raises RunError."""
+        """Queue an interrupted, cancelled or failed run to resume from its last checkpoint. Raises RunError."""
         self._store.runs.requeue(run_id)
         self._queue.put(run_id, priority)
         return run_id
 
     def try_demo(self) -> str:
-        """Start a training on the digits that come with the installation; return the run's id.
+        """Start a training on the embedded digits; return the run's id.
 
         Raises:
             FieldguideError: they can't be written.
         """
-        request = {"weights": "none", "goal": "balanced"}
+        request = {"weights": "none", "goal": DEFAULT_GOAL}
         if self._store.datasets.get(DEMO) is not None:
             return self.start_training({**request, "dataset": DEMO})
         folder = self._store.home / "demo" / DEMO
-        # in a process of its own: what reads the digits needs more memory than a page ever gives back
+        # in a process of its own: reading the digits takes memory that a page would never give back
         code = (
             "import sys; from pathlib import Path; from app.digits import write_digits; write_digits(Path(sys.argv[1]))"
         )
         command = [sys.executable, "-P", "-c", code, str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=DEMO_SECONDS, check=False)
         if done.returncode:
-            raise FieldguideError("The digits can't be written out.", done.stderr.strip().splitlines()[-1])
+            raise FieldguideError("The digits can't be written.", done.stderr.strip().splitlines()[-1])
         return self.start_training({**request, "source": str(folder)})

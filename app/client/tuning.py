@@ -1,4 +1,4 @@
-"""Tunings: the studies, their trials, what came of them; beginning one beside the pages."""
+"""Tunings: the studies, their trials and results; starting one in the background."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from typing import Any
 import pandas as pd
 from optuna.study import Study
 
-from app.client.asked import checked
-from app.client.evaluation import Kept
-from flows.errands import STATES_AT_WORK, Errand, Errands, ErrandState
+from app.client.cache import Cache
+from flows.background_jobs import BackgroundJob, BackgroundJobs
 from workflows.data.publishing import resolve_author
 from workflows.errors import RunError, UsageError
 from workflows.graph.workflow import Workflow, dumps
+from workflows.requests import TuneRequest, validated
+from workflows.state import State
 from workflows.store.store import Store
 from workflows.tuning.space import workflow_at
-from workflows.tuning.study import (
-    STUDY_FILE,
-    TuneRequest,
-    Tuning,
-    importances,
-    open_tuning,
-    pareto,
-    trials_table,
-    tuning_ids,
-)
+from workflows.tuning.study import STUDY_FILE, Tuning, importances, open_tuning, pareto, trials_table, tuning_ids
 
-__all__ = ["STATES_AT_WORK", "Errand", "ErrandState", "StudyBrief", "Trials", "TuneRequest", "Tuning", "Tunings"]
+__all__ = [
+    "BackgroundJob",
+    "StudyBrief",
+    "Trials",
+    "TuneRequest",
+    "Tuning",
+    "Tunings",
+]
 
 KEPT_STUDIES = 8
 
@@ -43,7 +42,8 @@ class StudyBrief:
     created_at: str
     """ISO 8601, UTC."""
     budget: str
-    state: str
+    state: State | None
+    """None if it is not finished, and no work of this studio."""
     best: float | None
     """Best top-1 accuracy on validation; known once it has ended."""
     start: float | None
@@ -51,12 +51,12 @@ class StudyBrief:
 
 @dataclass(frozen=True)
 class Trials:
-    """What the trials of a study found so far.
+    """The trials of a study so far.
 
     Attributes:
         table: see :func:`workflows.tuning.study.trials_table`.
-        front: those that no other beats in both accuracy and time of inference.
-        importances: how much each dimension mattered; empty too early to say.
+        front: Pareto-optimal trials: no other beats them in both accuracy and inference time.
+        importances: how much each dimension mattered; empty while there are too few trials.
         start: number of the trial that is the workflow itself, once it is done.
     """
 
@@ -77,12 +77,12 @@ class Trials:
 
 
 class Tunings:
-    """Reads studies; begins, stops and resumes tunings."""
+    """Reads studies; starts, stops and resumes tunings."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.errands = Errands(store)
-        self._tunings, self._studies, self._found = Kept(256), Kept(KEPT_STUDIES), Kept(KEPT_STUDIES)
+        self.jobs = BackgroundJobs(store)
+        self._tunings, self._studies, self._found = Cache(256), Cache(KEPT_STUDIES), Cache(KEPT_STUDIES)
 
     # ---------------------------------------------------------------- looking
 
@@ -93,13 +93,13 @@ class Tunings:
     def get(self, study_id: str) -> Tuning:
         """Return a tuning. Raises RunError."""
         path = self._store.home / "tuning" / study_id / STUDY_FILE
-        if not path.is_file():  # nor is a beginning of an id enough for what is kept by it
+        if not path.is_file():  # nor is a prefix of an id enough, since caches are keyed by it
             return open_tuning(self._store, study_id)
         return self._tunings.get(study_id, lambda: open_tuning(self._store, study_id))
 
     def briefs(self) -> list[StudyBrief]:
         """Return all tunings, the newest first."""
-        errands = self._by_subject()
+        jobs = self._by_subject()
         found = []
         for study_id in self.ids():
             tuning = self.get(study_id)
@@ -112,7 +112,7 @@ class Tunings:
                     request.goal,
                     tuning.document["created_at"],
                     budget_words(request),
-                    self._state(errands.get(study_id), bool(result)),
+                    self._state(jobs.get(study_id), bool(result)),
                     (result.get("best") or {}).get("val_top1"),
                     (result.get("start") or {}).get("val_top1"),
                 )
@@ -120,10 +120,10 @@ class Tunings:
         return found
 
     def trials(self, study_id: str) -> Trials:
-        """Return what the trials of a study found so far. Raises RunError."""
+        """Return the trials of a study so far. Raises RunError."""
         study = self._study(study_id)
         every = study.get_trials(deepcopy=False)
-        # what ended never changes; of those at work, the evaluations reported
+        # finished trials never change; of running ones, the reported evaluations do
         stamp = tuple((trial.number, trial.state, len(trial.intermediate_values)) for trial in every)
 
         def make() -> Trials:
@@ -135,25 +135,25 @@ class Tunings:
 
         return self._found.get((study_id, stamp), make)
 
-    def errand(self, study_id: str) -> Errand | None:
-        """Return the work of this studio on a study; None if it was begun by the command line."""
+    def job(self, study_id: str) -> BackgroundJob | None:
+        """Return this studio's job for a study; None if it was started from the command line."""
         return self._by_subject().get(study_id)
 
-    def beginning(self) -> list[Errand]:
-        """Return the tunings that were ordered and are not recorded yet, or never came so far."""
-        return [errand for errand in self.errands.all("tune") if not errand.subject]
+    def beginning(self) -> list[BackgroundJob]:
+        """Return the queued tunings without a study, yet or because they failed."""
+        return [job for job in self.jobs.all("tune") if not job.subject]
 
-    def state(self, study_id: str) -> str:
-        """Return how a study stands: `done`, or the state of its work, or `not finished`."""
-        return self._state(self.errand(study_id), self.get(study_id).result() is not None)
+    def state(self, study_id: str) -> State | None:
+        """Return how a study stands; None if it is not finished, and no work of this studio."""
+        return self._state(self.job(study_id), self.get(study_id).result() is not None)
 
-    def _state(self, errand: Errand | None, finished: bool) -> str:
+    def _state(self, job: BackgroundJob | None, finished: bool) -> State | None:
         if finished:
-            return "done"
-        return self.errands.state(errand) if errand is not None else "not finished"
+            return State.FINISHED
+        return self.jobs.state(job) if job is not None else None
 
-    def _by_subject(self) -> dict[str, Errand]:
-        return {errand.subject: errand for errand in reversed(self.errands.all("tune")) if errand.subject}
+    def _by_subject(self) -> dict[str, BackgroundJob]:
+        return {job.subject: job for job in reversed(self.jobs.all("tune")) if job.subject}
 
     def _study(self, study_id: str) -> Study:
         tuning = self.get(study_id)
@@ -161,34 +161,34 @@ class Tunings:
 
     # ----------------------------------------------------------------- acting
 
-    def begin(self, request: dict[str, Any]) -> Errand:
-        """Begin a tuning beside the pages.
+    def begin(self, request: dict[str, Any]) -> BackgroundJob:
+        """Start a tuning in the background.
 
         Args:
             request: fields of `TuneRequest`.
 
         Raises:
-            UsageError: a field is out of range, or there is no budget.
+            UsageError: a field is invalid, or there is no budget.
         """
-        asked = checked(TuneRequest, request)
-        if asked.trials is None and asked.budget_seconds is None:
-            raise UsageError("How long may the tuning take?", "Give a number of trials, or a time.")
-        document = asked.model_dump(mode="json")
-        return self.errands.start("tune", asked.dataset, document, subject="", author=resolve_author())
+        checked = validated(TuneRequest, request)
+        if checked.trials is None and checked.budget_seconds is None:
+            raise UsageError("The tuning needs a budget.", "Give a number of trials, or a time.")
+        document = checked.model_dump(mode="json")
+        return self.jobs.start("tune", checked.dataset, document, subject="", author=resolve_author())
 
-    def go_on(self, study_id: str) -> Errand:
-        """Let a tuning that was stopped or cut off go on. Raises FieldguideError."""
-        errand = self.errand(study_id)
-        if errand is not None:
-            return self.errands.go_on(errand)
+    def resume(self, study_id: str) -> BackgroundJob:
+        """Resume a stopped or interrupted tuning. Raises FieldguideError."""
+        job = self.job(study_id)
+        if job is not None:
+            return self.jobs.resume(job)
         request = self.get(study_id).request
-        return self.errands.start(
+        return self.jobs.start(
             "tune", request.dataset, request.model_dump(mode="json"), subject=study_id, author=resolve_author()
         )
 
-    def stop(self, errand: Errand) -> None:
-        """Ask a tuning to end; its finished trials stay."""
-        self.errands.stop(errand)
+    def stop(self, job: BackgroundJob) -> None:
+        """Stop a tuning; its finished trials stay."""
+        self.jobs.stop(job)
 
     def workflow(self, study_id: str, trial: int) -> Workflow:
         """Return the workflow of a trial. Raises RunError if there is no such trial."""
@@ -196,7 +196,7 @@ class Tunings:
         for each in self._study(study_id).get_trials(deepcopy=False):
             if each.number == trial and each.params:
                 return workflow_at(tuning.base, dict(each.params))
-        raise RunError(f"{study_id} has no trial {trial + 1}.", "Its page lists those that there are.")
+        raise RunError(f"{study_id} has no trial {trial + 1}.", "Its page lists the trials.")
 
     def workflow_yaml(self, study_id: str, trial: int) -> str:
         """Return the workflow of a trial as YAML. Raises RunError if there is no such trial."""
@@ -204,7 +204,7 @@ class Tunings:
 
 
 def budget_words(request: TuneRequest) -> str:
-    """Say what a tuning may take."""
+    """Describe a tuning's budget."""
     parts = [] if request.trials is None else [f"{request.trials} trials"]
     if request.budget_seconds is not None:
         minutes = request.budget_seconds / 60

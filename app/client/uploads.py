@@ -1,10 +1,10 @@
-"""Photos on their way in from a browser: written to disk as they come, in bounds, belonging to no data set yet.
+"""Uploads from a browser: written to disk as they arrive, within limits, in no data set yet.
 
 A page opens a :class:`Batch` and gives its ticket to the browser, which sends each file under it (see
-:mod:`app.upload_door`). Whoever knows a ticket may write into its batch, and nowhere else; nobody can guess one.
+:mod:`app.upload_endpoint`). Whoever has a ticket may write into its batch, and nowhere else; nobody can guess one.
 
-What nobody came back for is swept: a batch that no page asked for since a day, unless files are coming or somebody
-works with it, and whatever a process left that is no more (tickets end with the process that gave them).
+Abandoned uploads are swept: a batch that no page used for a day, unless files are arriving or somebody
+works with it, and whatever an ended process left (tickets end with the process that issued them).
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from app.client.arrivals import Arrived, understood
-from app.upload_caps import DROPPED_VARIABLE, dropped_bytes
-from flows.leash import Mark
+from app.upload_caps import dropped_bytes
+from flows.process_identity import ProcessIdentity
 from workflows.data.label_files import inside
 from workflows.errors import SourceError
+from workflows.settings import MAX_DROPPED_GB
 from workflows.store.files import storage_errors
 from workflows.store.store import Store
 
@@ -34,15 +35,15 @@ MAX_TOTAL_BYTES = 8 * 1024**3
 """Of one batch; :func:`app.upload_caps.dropped_bytes` bounds all of them together."""
 MAX_FILES = 100_000
 SPARE_BYTES = 1024**3
-"""What is left free on the disk, whatever comes."""
+"""Space that is always left free on the disk."""
 KEPT_SECONDS = 24 * 3600.0
 OWNER_FILE = "owner"
-"""Names the process that a batch belongs to."""
+"""File that names the process that a batch belongs to."""
 MAX_NAME_BYTES = 200
 
 
-class UploadRefused(SourceError):  # noqa: N818 - an answer, not a fault
-    """A file can't be taken in."""
+class UploadRefused(SourceError):  # noqa: N818 - an answer, not an error
+    """A file can't be uploaded."""
 
 
 @dataclass(eq=False)
@@ -51,12 +52,12 @@ class Batch:
 
     Attributes:
         ticket: the secret that the browser sends files with.
-        folder: holds what has come in its folder `files`, under its own names.
-        bytes: of all files so far, also of those that are still coming.
-        files: their places in `files`.
-        coming: how many files are on their way.
-        workers: how many work with it now; it is not swept under their hands.
-        used: when somebody last asked for it, in seconds since 1970.
+        folder: holds the files, under their own names, in its folder `files`.
+        bytes: of all files so far, including those still arriving.
+        files: their paths in `files`.
+        coming: how many files are still arriving.
+        workers: how many work with it now; it is not swept meanwhile.
+        used: when it was last used, in seconds since 1970.
         gone: it was discarded.
     """
 
@@ -70,22 +71,22 @@ class Batch:
     gone: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     sorting: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    """Held by who moves its files about."""
+    """Held while files are moved."""
 
 
 class Uploads:
-    """Takes files in, under tickets. All of this process share the tickets."""
+    """Stores uploaded files under tickets, which all instances in this process share."""
 
     _batches: ClassVar[dict[str, Batch]] = {}
     _strange: ClassVar[dict[Path, int]] = {}
-    """Bytes in folders of other processes, as they were when the last batch was begun."""
-    _lock: ClassVar[threading.Lock] = threading.Lock()  # taken before that of a batch
+    """Bytes in folders of other processes, as of the start of the last batch."""
+    _lock: ClassVar[threading.Lock] = threading.Lock()  # acquired before that of a batch
 
     def __init__(self, store: Store) -> None:
         self._folder = store.cache_folder / "uploads"
 
     def open(self) -> Batch:
-        """Begin a batch; what was left behind is removed before.
+        """Start a batch; abandoned ones are removed first.
 
         Raises:
             StorageError: the disk is full or can't be written.
@@ -94,7 +95,7 @@ class Uploads:
         batch = Batch(secrets.token_urlsafe(24), self._folder / secrets.token_hex(8))
         with storage_errors(batch.folder):
             batch.folder.mkdir(parents=True)
-            (batch.folder / OWNER_FILE).write_text(str(Mark.mine()))
+            (batch.folder / OWNER_FILE).write_text(str(ProcessIdentity.current()))
             (batch.folder / "files").mkdir()
             (batch.folder / "coming").mkdir()
         with self._lock:
@@ -110,7 +111,7 @@ class Uploads:
             return batch
 
     def keep(self, batch: Batch) -> None:
-        """Keep a batch until somebody discards it: it was handed over, e.g. to an import."""
+        """Keep a batch until it is discarded: it was handed over, e.g. to an import."""
         with self._lock:
             batch.workers += 1
 
@@ -126,14 +127,14 @@ class Uploads:
                 batch.used = time.time()
 
     def begin(self, batch: Batch, name: str, size: int) -> Path:
-        """Make room for a file; return where to write it until it is whole.
+        """Reserve space for a file; return where to write it until it is complete.
 
         Args:
-            name: its place in what was dropped, with `/`.
+            name: its path in what was dropped, with `/`.
             size: in bytes, as announced.
 
         Raises:
-            UploadRefused: an impossible name, too large, too many, or the disk has no room.
+            UploadRefused: an invalid name, too large, too many, or the disk is full.
         """
         _check_name(name)
         if size > MAX_FILE_BYTES:
@@ -151,23 +152,23 @@ class Uploads:
         return batch.folder / "coming" / secrets.token_hex(8)
 
     def _check_room(self, batch: Batch, size: int) -> None:
-        """Check the bound for all batches, and the disk. The lock is held."""
+        """Check the limit for all batches, and the disk. The lock is held."""
         place = batch.folder.parent
         ours = sum(each.bytes for each in self._batches.values() if each.folder.parent == place)
         if ours + self._strange.get(place, 0) + size > dropped_bytes():
             raise UploadRefused(
-                f"All uploads on this machine together may take {dropped_bytes() // 1024**3} GB, and that is used up.",
+                f"All uploads on this machine together are limited to {dropped_bytes() // 1024**3} GB, which is used up.",
                 "In other windows of the studio, import what was dropped or drop something else; import from a folder "
-                f"on this machine; or have whoever runs the studio raise {DROPPED_VARIABLE}.",
+                f"on this machine; or have whoever runs the studio raise {MAX_DROPPED_GB.variable}.",
             )
         if shutil.disk_usage(batch.folder).free - size < SPARE_BYTES:
-            raise UploadRefused("There is no room for it on this machine's disk.", "Free some space there.")
+            raise UploadRefused("This machine's disk is full.", "Free some space on it.")
 
     def finish(self, batch: Batch, name: str, coming: Path) -> None:
-        """Give a file that has come whole its name.
+        """Move a complete file to its name.
 
         Raises:
-            UploadRefused: another file stands in its way, or the page has let go of the batch.
+            UploadRefused: another file is in its way, or the page has discarded the batch.
         """
         place = batch.folder / "files" / name
         with batch.lock:
@@ -182,22 +183,22 @@ class Uploads:
             batch.used = time.time()
 
     def give_up(self, batch: Batch, coming: Path, size: int) -> None:
-        """Forget a file that did not come whole."""
+        """Discard an incomplete file."""
         coming.unlink(missing_ok=True)
         with batch.lock:
             batch.bytes -= size
             batch.coming -= 1
 
     def replace(self, batch: Batch, name: str, files: int, size: int) -> None:
-        """Put what an archive held in its place: it is removed, its files count instead.
+        """Replace an archive by its contents: it is removed, its files count instead.
 
         Args:
-            name: the archive's place.
+            name: the archive's path.
             files: how many were unpacked into the batch's folder.
             size: of all of them, in bytes.
 
         Raises:
-            UploadRefused: too many files, or no room for them.
+            UploadRefused: too many files, or not enough space.
         """
         archive = batch.folder / "files" / name
         with self._lock, batch.lock:
@@ -214,7 +215,7 @@ class Uploads:
         """Return a batch as a source.
 
         Raises:
-            SourceError: nothing came, or several archives, or an archive among photos.
+            SourceError: nothing arrived, or several archives, or an archive among photos.
         """
         with batch.lock:
             return understood(batch.folder / "files", sorted(batch.files), batch.bytes)
@@ -228,16 +229,16 @@ class Uploads:
         shutil.rmtree(batch.folder, ignore_errors=True)
 
     def holds(self, source: str) -> bool:
-        """Return whether a path lies where uploads are kept."""
+        """Return whether a path is in the folder of uploads."""
         return Path(source).is_relative_to(self._folder)
 
     def in_words(self, text: str) -> str:
-        """Return a message with what lies here called by the names that people know."""
+        """Return a message with the paths of uploads replaced by the names that people know."""
         place = rf"{re.escape(str(self._folder))}/\w+/files"
         return re.sub(rf"{place}(?![/\w])", "what was dropped", re.sub(rf"{place}/(?=\w)", "", text))
 
     def sweep(self) -> None:
-        """Remove what was left behind; what somebody still uploads, looks at or works with stays."""
+        """Remove abandoned uploads; what somebody still uploads, views or works with stays."""
         oldest = time.time() - KEPT_SECONDS
         with self._lock:
             idle = [each for each in self._batches.values() if each.used < oldest and not each.coming + each.workers]
@@ -263,27 +264,27 @@ _INSTEAD = "Put it into a folder on the studio's machine, and import that folder
 
 def _check_there(batch: Batch) -> None:
     if batch.gone:
-        raise UploadRefused("The page has let go of this upload.", "Load the page again, and drop it once more.")
+        raise UploadRefused("The page has discarded this upload.", "Reload the page, and drop the files again.")
 
 
-def _owner(folder: Path) -> Mark | None:
+def _owner(folder: Path) -> ProcessIdentity | None:
     try:
-        return Mark.parse((folder / OWNER_FILE).read_text())
+        return ProcessIdentity.parse((folder / OWNER_FILE).read_text())
     except (OSError, ValueError):
         return None
 
 
 def _ours(folder: Path) -> bool:
-    """Return whether this process is just making or removing the folder."""
+    """Return whether this process is creating or removing the folder right now."""
     owner = _owner(folder)
-    return owner is not None and owner.pid == os.getpid() and owner.lives()
+    return owner is not None and owner.pid == os.getpid() and owner.is_alive()
 
 
 def _abandoned(folder: Path, oldest: float) -> bool:
-    """Return whether nobody can come back for a folder that is no batch of this process."""
+    """Return whether a folder that is no batch of this process is abandoned."""
     owner = _owner(folder)
     if owner is not None and not _ours(folder):
-        return not owner.lives()
+        return not owner.is_alive()
     try:
         return folder.stat().st_mtime < oldest
     except OSError:  # removed meanwhile
@@ -299,8 +300,8 @@ def _size(folder: Path) -> int:
 
 
 def _check_name(name: str) -> None:
-    """Refuse a name that leads elsewhere, or that no file may have."""
+    """Refuse a name that leads out of the folder, or that no file may have."""
     place, problem = inside(name)
     parts = PurePosixPath(name).parts
     if problem or place != name or not name.isprintable() or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
-        raise UploadRefused("A file can't be called that.", "Give it a simpler, shorter name.")
+        raise UploadRefused("This name is not possible for a file.", "Give it a simpler, shorter name.")

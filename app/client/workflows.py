@@ -1,4 +1,4 @@
-"""Workflows as pages need them: recommended, saved under names, changed, and what they cost."""
+"""Workflows for pages: recommending, saving, changing them, and their cost."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from app.advising import GOALS, hardware_from, noted_hardware, release
 from app.client.jobs import Job, Jobs
 from app.client.previews import Previews
+from app.recommendations import hardware_from, noted_hardware, release
 from flows.runner_devices import hardware_path
-from workflows.data.audit.run import kept_audit
+from workflows.backbones.registry import backbone_named
+from workflows.data.audit.run import stored_audit
 from workflows.data.catalog import get_version
 from workflows.data.version import DatasetVersion
 from workflows.errors import RunError, StorageError, UsageError, WorkflowError
+from workflows.goals import GOALS
 from workflows.graph.drawing import node_facts
+from workflows.graph.plan import predecessors
 from workflows.graph.workflow import Workflow, dumps, list_templates, load_template, loads
 from workflows.recommend.advice import known_speed
 from workflows.recommend.estimate import (
     EVALUATION_SPEEDUP,
-    MODEL_COSTS,
     Speed,
     default_speed,
     estimate,
@@ -33,13 +35,12 @@ from workflows.recommend.facts import Facts, dataset_facts
 from workflows.recommend.hardware import Hardware, cpu_hardware
 from workflows.recommend.probes import forget_probes
 from workflows.recommend.rules import recommend
+from workflows.state import State
 from workflows.store.files import read_json, storage_errors, write_atomic
 from workflows.store.names import slug
 from workflows.store.run_list import count_runs
 from workflows.store.store import Store
 
-CLASSES_COUNTED, FEATURES = 1000, 1280
-"""The classifier layer that `MODEL_COSTS` counts, and its inputs."""
 SUFFIX = ".yaml"
 MOST_BYTES = 1_000_000
 KEPT_FACTS = 8
@@ -47,11 +48,28 @@ KEPT_FACTS = 8
 
 @dataclass(frozen=True)
 class Saved:
-    """A workflow that somebody kept. `key` is its file's name without the ending."""
+    """A saved workflow. `key` is its file's name without the extension."""
 
     key: str
     name: str
     changed_at: datetime
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node as it is drawn in a row of boxes.
+
+    Attributes:
+        facts: its most important settings.
+        after: ids of its inputs other than the node before it in the row.
+        leads: whether it is an input of the next one in the row.
+    """
+
+    node_id: str
+    kind: str
+    facts: list[str]
+    after: tuple[str, ...]
+    leads: bool
 
 
 @dataclass(frozen=True)
@@ -63,7 +81,7 @@ class Cost:
         memory_bytes: on the training device.
         model_bytes: of the trained model's file.
         predicted_per_second: images per second that the trained model predicts, in batches on this device.
-        basis: what the times rest on.
+        basis: what the times are based on.
     """
 
     seconds: float
@@ -80,7 +98,7 @@ class Advice:
     """What is recommended for a version of a data set on this machine, by goal.
 
     Attributes:
-        rough: made from known numbers, before this machine was measured and the photos were looked at.
+        rough: made from known numbers, before this machine and the photos were measured.
     """
 
     dataset: str
@@ -92,18 +110,19 @@ class Advice:
 
 
 class Workflows:
-    """Recommends, keeps and prices workflows."""
+    """Recommends, saves and prices workflows."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._jobs = store, Jobs(store)
         self._facts: dict[tuple[str, str], Facts] = {}
         self._rough: dict[tuple[str, str], Advice] = {}
+        self._cpu_speed: tuple[int, Speed] | None = None
         self.previews = Previews(store)
 
     # ------------------------------------------------------------- recommended
 
     def advice(self, dataset: str) -> Advice | None:
-        """Return what is recommended for the newest version, None if that is still to be found out (`ask`).
+        """Return what is recommended for the newest version, None if that is not known yet (`ask`).
 
         Raises:
             DatasetError: there is no such data set.
@@ -119,20 +138,20 @@ class Workflows:
             return None
 
     def rough_advice(self, dataset: str) -> Advice:
-        """Return at once what can be recommended from what is known already, until `advice` knows better.
+        """Return at once a rough recommendation from what is known, until `advice` has a better one.
 
         Raises:
             DatasetError: there is no such data set; it has no training images or a single class.
         """
         version = get_version(self._store, dataset)
-        finished = count_runs(self._store.database).get("finished", 0)
+        finished = count_runs(self._store.database).get(State.FINISHED, 0)
         known = hardware_path(self._store).exists()
-        # runs may tell the speed, the studio's runner the device
+        # runs may show the speed, the studio's runner the device
         key = (version.name, f"{version.fingerprint} {finished} {known}")
         if key not in self._rough:
             noted = noted_hardware(self._store)
             hardware = noted or cpu_hardware()
-            speed, facts = known_speed(self._store, hardware) or default_speed(hardware), self._facts_of(version)
+            speed, facts = known_speed(self._store, hardware) or default_speed(hardware), self.facts_of(version)
             workflows: dict[str, Workflow] = {goal: recommend(facts, goal, hardware, speed=speed) for goal in GOALS}
             if noted is None:  # there may be a GPU
                 workflows = {goal: _on_any_device(one) for goal, one in workflows.items()}
@@ -141,25 +160,28 @@ class Workflows:
         return self._rough[key]
 
     def _better_known(self, found: dict[str, Any]) -> bool:
-        """Whether runs have finished since, by which the speed can be told better than by a second of measuring."""
+        """Whether runs have finished since, which show the speed better than a second of measuring."""
         measured = Speed(*found["speed"]).certainty == "runs"
-        return not measured and count_runs(self._store.database).get("finished", 0) > int(found["finished"])
+        return not measured and count_runs(self._store.database).get(State.FINISHED, 0) > int(found["finished"])
 
     def ask(self, dataset: str) -> Job:
-        """Begin to find out what is recommended, in a process of its own; return the work, maybe under way already.
+        """Start computing a recommendation in a process of its own; return the job, possibly one already running.
 
         Raises:
             DatasetError: there is no such data set.
         """
         version = get_version(self._store, dataset)
-        running = [job for job in self._jobs.of(dataset, "advise") if job.running]
-        return running[0] if running else self._jobs.start("advise", dataset, {"path": str(self._advice_path(version))})
+        running = [job for job in self._jobs.of(dataset, "recommend") if job.running]
+        return (
+            running[0] if running else self._jobs.start("recommend", dataset, {"path": str(self._advice_path(version))})
+        )
 
     def forget(self, dataset: str) -> None:
-        """Have this machine measured, and the recommendation found out, anew at the next `ask`."""
+        """Measure this machine and compute the recommendation again at the next `ask`."""
         version = get_version(self._store, dataset)
         self._advice_path(version).unlink(missing_ok=True)
         self._rough.clear()
+        self._cpu_speed = None
         forget_probes(self._store)
 
     def _advice_path(self, version: DatasetVersion) -> Path:
@@ -169,27 +191,37 @@ class Workflows:
 
     def cost(self, advice: Advice, workflow: Workflow) -> Cost:
         """Return what a workflow costs on the data set and the device of `advice`. Raises DatasetError."""
-        facts, model = self._facts_of(get_version(self._store, advice.dataset, advice.version)), workflow.model
+        facts, model = self.facts_of(get_version(self._store, advice.dataset, advice.version)), workflow.model
         found = estimate(facts, workflow, advice.hardware, advice.speed)
-        speed = training_speed(model.size, model.image_size, advice.hardware.kind, advice.speed) * EVALUATION_SPEEDUP
-        head = FEATURES + 1
-        parameters = MODEL_COSTS[model.size].parameters + head * (facts.classes - CLASSES_COUNTED)
+        kind, backbone = advice.hardware.kind, backbone_named(model.family)
+        training = training_speed(model.size, model.image_size, kind, advice.speed, model.family)
         return Cost(
             seconds=found.seconds,
             seconds_low=found.seconds_low,
             seconds_high=found.seconds_high,
             memory_bytes=found.memory_bytes,
-            model_bytes=4 * parameters,
-            predicted_per_second=speed,
+            model_bytes=4 * backbone.parameters(model.size, facts.classes),
+            predicted_per_second=training * EVALUATION_SPEEDUP,
             basis=found.basis,
         )
 
-    def _facts_of(self, version: DatasetVersion) -> Facts:
+    def on_device(self, advice: Advice, device: str) -> Advice:
+        """Return `advice` with the hardware and the speed of the CPU where that was chosen instead of a GPU."""
+        if device != "cpu" or advice.hardware.kind == "cpu":
+            return advice
+        hardware = cpu_hardware()  # each time, as its free memory changes
+        finished = count_runs(self._store.database).get(State.FINISHED, 0)
+        if self._cpu_speed is None or self._cpu_speed[0] != finished:  # every run may show the speed
+            self._cpu_speed = finished, known_speed(self._store, hardware) or default_speed(hardware)
+        return replace(advice, hardware=hardware, speed=self._cpu_speed[1])
+
+    def facts_of(self, version: DatasetVersion) -> Facts:
+        """Return the facts of a version that the recommender uses. Raises DatasetError."""
         key = (version.name, version.fingerprint)
         if key not in self._facts:
             _make_room(self._facts)
             self._facts[key] = dataset_facts(version)
-        elif not self._facts[key].audited and kept_audit(version) is not None:  # since it was asked last
+        elif not self._facts[key].audited and stored_audit(version) is not None:  # since the last call
             self._facts[key] = replace(self._facts[key], audited=True)
         return self._facts[key]
 
@@ -210,7 +242,7 @@ class Workflows:
                 changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                 found.append(Saved(path.stem, _name_in(path), changed))
             except OSError:
-                continue  # deleted in this moment
+                continue  # just deleted
         return sorted(found, key=lambda saved: saved.changed_at, reverse=True)
 
     def templates(self) -> list[str]:
@@ -221,12 +253,12 @@ class Workflows:
         """Return a saved workflow, or a ready-made one by its name.
 
         Raises:
-            WorkflowError: it is wrong, or there is none.
+            WorkflowError: it is invalid or does not exist.
         """
         path = self._path(key)
         if not path.is_file():
             if key not in list_templates():
-                raise WorkflowError(f"There is no saved workflow {key!r}.", hint="Choose another one behind Open.")
+                raise WorkflowError(f"No saved workflow is called {key!r}.", hint="Choose another one under Open.")
             return load_template(key)
         try:
             return loads(path.read_text(encoding="utf-8-sig"), f"the workflow {key!r}")
@@ -234,7 +266,7 @@ class Workflows:
             raise WorkflowError(f"The workflow {key!r} can't be read: {error}.") from error
 
     def save(self, workflow: Workflow, name: str) -> str:
-        """Keep a workflow under a name, in place of what has it; return its key.
+        """Save a workflow under a name, replacing one of this name; return its key.
 
         Raises:
             UsageError: the name is empty.
@@ -242,14 +274,14 @@ class Workflows:
         """
         name = " ".join(name.split())
         if not name:
-            raise UsageError("A workflow needs a name to be kept.", "Give it one, such as `birds, large`.")
+            raise UsageError("A workflow needs a name to be saved.", "Give it one, such as `birds, large`.")
         same = [saved.key for saved in self.saved() if saved.name == name]
         key = same[0] if same else self._free_key(name)
         write_atomic(self._path(key), self.as_yaml(workflow.model_copy(update={"name": name})))
         return key
 
     def duplicate(self, key: str) -> str:
-        """Keep a copy of a saved workflow; return the copy's key. Raises WorkflowError or StorageError."""
+        """Save a copy of a saved workflow; return the copy's key. Raises WorkflowError or StorageError."""
         workflow = self.open(key)
         names = {saved.name for saved in self.saved()}
         name, number = f"{workflow.name} (copy)", 2
@@ -258,7 +290,7 @@ class Workflows:
         return self.save(workflow, name)
 
     def delete(self, key: str) -> None:
-        """Forget a saved workflow. Raises StorageError."""
+        """Delete a saved workflow. Raises StorageError."""
         with storage_errors(self._path(key)):
             self._path(key).unlink(missing_ok=True)
 
@@ -275,7 +307,7 @@ class Workflows:
     # ------------------------------------------------------------- as documents
 
     def as_yaml(self, workflow: Workflow) -> bytes:
-        """Return a workflow as YAML that says what it is for."""
+        """Return a workflow as YAML with a comment on its use."""
         return dumps(workflow).encode()
 
     def from_yaml(self, content: bytes, where: str) -> Workflow:
@@ -303,9 +335,16 @@ class Workflows:
         except ValidationError as error:
             raise RunError(f"Run {run_id} has no workflow that this release can read.") from error
 
-    def facts(self, workflow: Workflow) -> list[tuple[str, str, list[str]]]:
-        """Return (id, kind, what matters most of its settings) of the nodes, in their order."""
-        return [(node.id, node.kind, node_facts(node)) for node in workflow.order()]
+    def boxes(self, workflow: Workflow) -> list[Box]:
+        """Return the box of each node, in order."""
+        order, above = workflow.order(), predecessors(workflow)
+        boxes = []
+        for place, node in enumerate(order):
+            before = order[place - 1].id if place else ""
+            behind = order[place + 1].id if place + 1 < len(order) else ""
+            after = tuple(id_ for id_ in above[node.id] if id_ != before)
+            boxes.append(Box(node.id, node.kind, node_facts(node), after, node.id in above.get(behind, ())))
+        return boxes
 
     # ------------------------------------------------------------------ photos
 
@@ -317,19 +356,19 @@ class Workflows:
 
 
 def _on_any_device(workflow: Workflow) -> Workflow:
-    """Return a recommended workflow that takes the best device there is, whatever was known when it was made."""
+    """Return a recommended workflow that uses the best device, whatever was known when it was made."""
     reasons = [reason for reason in workflow.reasons if reason.field != "device"]
     nodes = workflow.with_settings("training", device="auto").nodes
     return workflow.model_copy(update={"nodes": nodes, "reasons": reasons})
 
 
-def _make_room(kept: dict[tuple[str, str], Any]) -> None:
-    while len(kept) >= KEPT_FACTS:
-        kept.pop(next(iter(kept)), None)
+def _make_room(facts: dict[tuple[str, str], Any]) -> None:
+    while len(facts) >= KEPT_FACTS:
+        facts.pop(next(iter(facts)), None)
 
 
 def _name_in(path: Path) -> str:
-    """Return the name that a workflow's file gives it, without judging the rest; else the file's."""
+    """Return the name in a workflow's file, without validating the rest; else the file's name."""
     head = []
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         for line in file:

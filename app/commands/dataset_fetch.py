@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.dataset import told
+from app.commands.dataset import report_lines
 from app.options import AsJson, example
 from app.output import Output
 from app.words import size_of, table
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 def fetch(
     name: Annotated[str | None, typer.Argument(help="A card; without it, all cards are listed.")] = None,
     known_as: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="What to call the data set; by default like its card.")
+        str | None, typer.Option("--as", metavar="NAME", help="Name of the data set; by default that of its card.")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Take an archive whose checksum the card does not know.")
+        bool, typer.Option("--trust", help="Accept an archive whose checksum is not on the card.")
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only list the cards.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Download a public data set that a card describes, check it, and import it.
 
-    The download goes on where it was stopped. What comes must have the size and the checksum that the card names.
+    An interrupted download is resumed. The file must have the size and the checksum on the card.
     """
     out = Output(as_json)
     if name is None or list_:
         return _list(out)
-    from app.bars import Bars
+    from app.progress_bars import ProgressBars
     from workflows.data.cards import card_of
     from workflows.data.fetching import fetch as fetch_card
     from workflows.store.store import Store
 
     card = card_of(name)
     _introduce(out, card)
-    with Bars(out) as bars:
+    with ProgressBars(out) as bars:
         fetched = fetch_card(Store(), card, name=known_as, trust=trust, progress=bars)
     version = fetched.version
     document = {
@@ -51,20 +51,18 @@ def fetch(
         "report": fetched.report.to_dict() if fetched.report else None,
     }
     if fetched.report is None:
-        here = (
-            f"{version.name} is here already: version {version.number}, {version.images} images. Nothing was fetched."
-        )
+        here = f"{version.name} exists already: version {version.number}, {version.images} images. Nothing was fetched."
         return out.answer(document, here)
-    lines = told(fetched.report)
+    lines = report_lines(fetched.report, out)
     if version.images != card.images:
-        lines.insert(1, f"The card speaks of {card.images} images.")
+        lines.insert(1, f"The card promises {card.images} images.")
     if card.checksum.sha256 is None:
-        out.note(f"Unchecked, because the card knows no checksum. Recorded: SHA-256 {fetched.card.checksum.sha256}")
+        out.note(f"Not verified, because the card has no checksum. Recorded: SHA-256 {fetched.card.checksum.sha256}")
     return out.answer(document, *lines)
 
 
 def _introduce(out: Output, card: Card) -> None:
-    """Say what is about to be fetched, from where and under which licence, before it begins."""
+    """Show what is about to be fetched, from where and under which licence."""
     out.note(f"{card.title}: {card.images} images, {len(card.classes)} classes")
     out.note(f"licence: {card.licence}. {card.terms}")
     out.note(f"cite: {card.origin}")
@@ -73,13 +71,13 @@ def _introduce(out: Output, card: Card) -> None:
 
 
 def _list(out: Output) -> None:
-    from workflows.data.cards import kept_card, known_cards
+    from workflows.data.cards import known_cards, saved_card
     from workflows.store.store import Store
 
     store = Store()
     here: dict[str, list[str]] = {}
     for record in store.datasets.list():
-        card = kept_card(store, record.name)
+        card = saved_card(store, record.name)
         if card is not None:
             here.setdefault(card.name, []).append(record.name)
     cards = known_cards()

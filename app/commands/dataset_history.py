@@ -1,4 +1,4 @@
-"""`fieldguide dataset history`, `diff`, `labels`, `delete`: what became of a data set."""
+"""`fieldguide dataset history`, `diff`, `labels`, `delete`: the history of a data set."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.dataset import VersionOption
-from app.options import AsJson, example
+from app.options import AsJson, DatasetArgument, example
 from app.output import Output
-from app.words import size_of, table
+from app.words import moment, size_of, table
 from workflows.errors import UsageError
+from workflows.words import listed
 
 if TYPE_CHECKING:
     from workflows.data.deletion import DeletionPlan
     from workflows.data.history import ImageChange, VersionDiff
 
-NameArgument = Annotated[str, typer.Argument(help="The data set.")]
 SHOWN_IMAGES = 20
 KINDS = (("added", "now"), ("removed", "before"), ("relabelled", "label"), ("moved", "split"))
 
 
-def history(name: NameArgument, as_json: AsJson = False) -> None:
+def history(name: DatasetArgument, as_json: AsJson = False) -> None:
     """Show who made each version, when, how and why, and what it changed."""
     out = Output(as_json)
     from workflows.data.history import history as changes_of
+    from workflows.store.marks import version_key
     from workflows.store.store import Store
 
-    changes = changes_of(Store(), name)
+    store = Store()
+    changes, marks = changes_of(store, name), store.marks.all("version")
     rows = [
         [
             c.number,
-            f"{c.created_at.astimezone():%Y-%m-%d %H:%M}",
+            marks[key].words if (key := version_key(name, c.number)) in marks else "",
+            moment(c.created_at),
             c.author or "-",
             c.action,
             c.images,
@@ -42,17 +45,17 @@ def history(name: NameArgument, as_json: AsJson = False) -> None:
         ]
         for c in changes
     ]
-    shown = table(["#version", "when", "who", "how", "#images", "changes", "why"], rows)
-    out.answer(changes, shown, f"To take the newest back: fieldguide dataset undo {name}")
+    shown = table(["#version", "name", "when", "who", "how", "#images", "changes", "why"], rows)
+    out.answer(changes, shown, f"To revert the newest: fieldguide dataset undo {name}")
 
 
 def diff(
-    name: NameArgument,
+    name: DatasetArgument,
     v1: Annotated[int, typer.Argument(min=1, help="A version's number.")],
     v2: Annotated[int, typer.Argument(min=1, help="Another version's number.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what one version of a data set has otherwise than another, image by image."""
+    """Show how one version of a data set differs from another, image by image."""
     out = Output(as_json)
     from workflows.data.history import diff as difference
     from workflows.data.history import in_words
@@ -73,7 +76,7 @@ def _shown(found: VersionDiff) -> list[Any]:
     if found.classes_added:
         lines.append(f"new classes: {', '.join(found.classes_added)}")
     if found.classes_removed:
-        lines.append(f"classes that are gone: {', '.join(found.classes_removed)}")
+        lines.append(f"removed classes: {', '.join(found.classes_removed)}")
     rows = [row for kind, _ in KINDS for row in _rows(kind, getattr(found, kind))]
     if rows:
         lines.append(table(["change", "image", "before", "after"], rows))
@@ -83,12 +86,12 @@ def _shown(found: VersionDiff) -> list[Any]:
 def _rows(kind: str, changes: tuple[ImageChange, ...]) -> list[list[Any]]:
     rows: list[list[Any]] = [[kind, change.path, change.before, change.after] for change in changes[:SHOWN_IMAGES]]
     if len(changes) > SHOWN_IMAGES:
-        rows.append([kind, f"and {len(changes) - SHOWN_IMAGES} more: see --json", None, None])
+        rows.append([kind, f"all {len(changes)}: see --json", None, None])
     return rows
 
 
 def labels(
-    name: NameArgument,
+    name: DatasetArgument,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE.csv", help="Write the table to this CSV file.")
     ] = None,
@@ -113,13 +116,13 @@ def labels(
 
 
 def delete(
-    name: NameArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    name: DatasetArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Even though runs were trained on it.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a data set with all its versions, and the photos that no other data set holds."""
+    """Delete a data set with all its versions, and the photos that no other data set uses."""
     out = Output(as_json)
     from workflows.data.deletion import delete_dataset, deletion_plan
     from workflows.store.store import Store
@@ -127,41 +130,43 @@ def delete(
     store = Store()
     plan = deletion_plan(store, name)
     if dry_run:
-        return out.answer({"deleted": False, "plan": plan}, *_told(plan), "Nothing was deleted (--dry-run).")
-    if not yes and not (plan.runs and not force):  # a refusal needs no question
+        return out.answer({"deleted": False, "plan": plan}, *_described(plan), "Nothing was deleted (--dry-run).")
+    if not yes and not (plan.runs and not force):  # no question before a refusal
         _ask(out, plan)
     done = delete_dataset(store, name, force)
     lines = [f"Data set {name} is deleted."] if yes else ["It is deleted."]
     if yes:
-        lines += _told(plan)
+        lines += _described(plan)
     if not done.finished:
-        lines.append("An import is at work: the photos go when it is done, with the next import or deletion.")
+        lines.append("An import is running: the photos are deleted later, with the next import or deletion.")
     return out.answer({"deleted": True, "finished": done.finished, "plan": plan}, *lines)
 
 
 def _ask(out: Output, plan: DeletionPlan) -> None:
-    for line in _told(plan):
+    for line in _described(plan):
         out.note(line)
     if not sys.stdin.isatty():
-        raise UsageError("Nobody is there to be asked whether it may be deleted.", "Add --yes if you are sure.")
+        raise UsageError(
+            "Deleting needs a confirmation, and there is no terminal to ask in.", "Add --yes if you are sure."
+        )
     if not typer.confirm(f"Delete data set {plan.name}?", err=True):
         raise typer.Exit(1)
 
 
-def _told(plan: DeletionPlan) -> list[str]:
+def _described(plan: DeletionPlan) -> list[str]:
     lines = [
-        f"{plan.name}: {plan.versions} version(s) with {plan.images} different photos go, {size_of(plan.bytes_freed)} "
-        f"are freed."
+        f"{plan.name}: {plan.versions} version(s) with {plan.images} different photos, {size_of(plan.bytes_freed)} "
+        f"to be freed."
     ]
     if plan.shared:
-        lines.append(f"{plan.shared} photos stay, because other data sets or the test sets of models hold them too.")
+        lines.append(f"{plan.shared} photos stay, because other data sets or the test sets of models use them.")
     if plan.quarantined:
-        lines.append(f"{plan.quarantined} rejected file(s) in quarantine go with it.")
+        lines.append(f"{plan.quarantined} rejected file(s) in quarantine are deleted, too.")
     if plan.runs:
         active = f" ({len(plan.active_runs)} not ended yet)" if plan.active_runs else ""
         lines.append(
-            f"{len(plan.runs)} run(s){active} were trained on it: {', '.join(plan.runs[:5])}"
-            f"{', …' if len(plan.runs) > 5 else ''}. They stay, but can't be resumed or evaluated again."
+            f"{len(plan.runs)} run(s){active} were trained on it: "
+            f"{listed(plan.runs, full='--json')}. They stay, but can't be resumed or evaluated again."
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""`fieldguide demo`: the whole job, step by step, on data that comes with the installation."""
+"""`fieldguide demo`: the whole workflow, step by step, on embedded data."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from app.commands.train import carry_on, summary
+from app.commands.train import run_with_bars, summary
+from app.digits import DEMO
 from app.options import AsJson, example
 from app.output import Output
 from app.words import percent, table
 
 if TYPE_CHECKING:
-    from app.bars import Bars
+    from app.progress_bars import ProgressBars
     from workflows.store.store import Store
 
-NAME = "digits"
 SHOWN_REASONS = (
     ("model", "size"),
     ("model", "image_size"),
@@ -28,44 +28,45 @@ PREDICTED = 5
 
 
 def demo(as_json: AsJson = False) -> None:
-    """Run the whole job on 1,797 handwritten digits: import, recommend, train, evaluate, explain, predict."""
+    """Run the whole workflow on 1,797 handwritten digits: import, recommend, train, evaluate, explain, predict."""
     out = Output(as_json)
-    from app.bars import Bars
-    from workflows.pipeline import TrainRequest, create_run
+    from app.progress_bars import ProgressBars
+    from workflows.pipeline import create_run
+    from workflows.requests import TrainRequest
     from workflows.store.store import Store
 
     store = Store()
-    folder = store.home / "demo" / NAME
-    with Bars(out) as bars:
+    folder = store.home / "demo" / DEMO
+    with ProgressBars(out) as bars:
         _import(out, store, folder, bars)
     _recommend(out, store)
     out.note("\n3. Train, evaluate, explain:  fieldguide train digits --weights none")
-    request = TrainRequest(dataset=NAME, weights="none")
-    result = carry_on(out, store, create_run(store, request).run_id)
+    request = TrainRequest(dataset=DEMO, weights="none")
+    result = run_with_bars(out, store, create_run(store, request).run_id)
     photos = _some_photos(folder)
-    predictions = _predict(out, store, result["run_id"], photos)
-    out.answer({**result, "demo_predictions": predictions}, *summary(result), *_with_your_photos())
+    predictions = _predict(out, store, result.run_id, photos)
+    out.answer({**result.document(), "demo_predictions": predictions}, *summary(result), *_with_your_photos())
 
 
-def _import(out: Output, store: Store, folder: Path, bars: Bars) -> None:
-    """Write the digits out and bring them in."""
+def _import(out: Output, store: Store, folder: Path, bars: ProgressBars) -> None:
+    """Write the digits to files and import them."""
     from app.digits import write_digits
     from workflows.data.importing import add_dataset
 
-    out.note(f"1. Import:  fieldguide dataset add {NAME} {folder}")
+    out.note(f"1. Import:  fieldguide dataset add {DEMO} {folder}")
     write_digits(folder, bars)
-    report = add_dataset(store, NAME, folder, progress=bars)
+    report = add_dataset(store, DEMO, folder, progress=bars)
     version = report.version
     out.note(f"   {version.images} images of {len(version.classes)} classes; version {version.number}")
 
 
 def _recommend(out: Output, store: Store) -> None:
-    """Have a workflow recommended, and say the most telling reasons."""
+    """Recommend a workflow, and show its main reasons."""
     from workflows.data.catalog import get_version
     from workflows.recommend.advice import recommend_for
 
-    out.note(f"\n2. Recommend a workflow:  fieldguide workflow recommend {NAME} --goal balanced --weights none")
-    workflow = recommend_for(store, get_version(store, NAME), "balanced", weights="none")
+    out.note(f"\n2. Recommend a workflow:  fieldguide workflow recommend {DEMO} --goal balanced --weights none")
+    workflow = recommend_for(store, get_version(store, DEMO), "balanced", weights="none")
     for kind, field in SHOWN_REASONS:
         reason = workflow.reason(kind, field)
         if reason is not None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.options import AsJson, Device, Epochs, Goal, GoalOption, Seed, Size, check_size, example
+from app.options import PANEL, AsJson, example
 from app.output import Output
-from app.words import duration, headline, percent, table
+from app.request_options import Options, options_from, request_of
+from app.words import duration, percent, table, verdict
 from workflows.errors import UsageError
+from workflows.requests import TuneRequest
+from workflows.targets.judged import judged_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,44 +21,23 @@ if TYPE_CHECKING:
     from workflows.tuning.study import Tuning
 
 
-class RefitOn(StrEnum):
-    """What the winner is trained on."""
-
-    train = "train"
-    train_and_val = "train+val"
-
-
-_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
-
-
+@options_from(TuneRequest, without=("dataset", "version"), defaults={"device": "auto"})
 def tune(
     dataset: Annotated[str, typer.Argument(help="The data set; not needed with --resume, --show or --list.")] = "",
-    budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Computing time in all, e.g. 90s, 20m or 2h.")
-    ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all.")] = None,
-    workflow: Annotated[Path | None, typer.Option(help="The workflow (YAML) to start from.")] = None,
-    goal: GoalOption = Goal.balanced,
-    size: Size = None,
-    epochs: Epochs = None,
-    weights: Annotated[str | None, typer.Option(help="First weights: auto, none, or a file.")] = None,
+    *,
+    options: Options,
     resume: Annotated[
-        str | None, typer.Option(metavar="ID", help="Go on with a tuning, or help one as a second worker.")
+        str | None, typer.Option(metavar="ID", help="Resume a tuning, or join one as a second worker.")
     ] = None,
-    worker: Annotated[int, typer.Option(min=0, help="Number of this worker, where several work on one tuning.")] = 0,
-    show: Annotated[str | None, typer.Option(metavar="ID", help="Show a tuning's trials and what mattered.")] = None,
+    worker: Annotated[int, typer.Option(min=0, help="Number of this worker, if several work on one tuning.")] = 0,
+    show: Annotated[
+        str | None, typer.Option(metavar="ID", help="Show a tuning's trials and hyperparameter importances.")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List all tunings.")] = False,
-    allow: Annotated[list[str] | None, typer.Option(help="An audit finding that doesn't stop the training.")] = None,
-    refit: Annotated[
-        RefitOn, typer.Option(help="What the winner is trained on before its one test; train+val: for a fixed time.")
-    ] = RefitOn.train,
-    device: Device = "auto",
-    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Search for a better workflow: start from the recommended one, end hopeless trials early, test the winner once."""
+    """Search for a better workflow: start from the recommended one, prune unpromising trials, test the winner once."""
     out = Output(as_json)
-    check_size(size)
     from workflows.store.store import Store
 
     store = Store()
@@ -66,45 +45,32 @@ def tune(
         return _list(out, store)
     if show is not None:
         return _show(out, store, show)
-    wishes = {"goal": goal.value, "size": size, "epochs": epochs, "weights": weights, "seed": seed}
-    wishes["refit"] = refit.value
     if resume is None:
-        limits = {"trials": trials, "budget_seconds": None if budget is None else seconds_of(budget)}
-        tuning = _begin(store, dataset, workflow, {**wishes, **limits, "device": device, "allow": allow or ()})
+        tuning = _begin(store, dataset, options)
     else:
         from workflows.tuning.study import open_tuning
 
         tuning = open_tuning(store, resume)
-    out.note(f"Tuning {tuning.study_id}; if it is cut off: fieldguide tune --resume {tuning.study_id}")
-    from app.bars import Bars
+    out.note(f"Tuning {tuning.study_id}; if it is interrupted: fieldguide tune --resume {tuning.study_id}")
+    from app.progress_bars import ProgressBars
     from flows.searching import tune_now
 
-    with Bars(out) as bars:
+    with ProgressBars(out) as bars:
         result = tune_now(store, tuning, bars, worker)
-    out.answer(result, *_told(result))
+    out.answer(result, *_described(result))
     return None
 
 
-def seconds_of(text: str) -> float:
-    """Read `90s`, `20m` or `1.5h` as seconds. Raises UsageError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)", text.strip().lower())
-    if not found or float(found[1]) <= 0:
-        raise UsageError(f"{text!r} is no length of time.", "For example: 90s, 20m, 2h")
-    return float(found[1]) * _UNITS[found[2]]
-
-
-def _begin(store: Store, dataset: str, workflow: Path | None, wishes: dict[str, Any]) -> Tuning:
+def _begin(store: Store, dataset: str, options: Options) -> Tuning:
     if not dataset:
-        raise UsageError("Which data set is to be tuned on?", "For example: fieldguide tune flowers --trials 20")
-    from workflows.graph.workflow import load_workflow
-    from workflows.tuning.study import TuneRequest
+        raise UsageError("A data set is needed.", "For example: fieldguide tune flowers --trials 20")
+    from workflows.data.naming import dataset_called
     from workflows.tuning.tune import begin_tuning
 
-    document = None if workflow is None else load_workflow(workflow).model_dump(mode="json")
-    return begin_tuning(store, TuneRequest(dataset=dataset, workflow=document, **wishes))
+    return begin_tuning(store, request_of(TuneRequest, options, dataset=dataset_called(store, dataset)))
 
 
-def _told(result: dict[str, Any]) -> list[Any]:
+def _described(result: dict[str, Any]) -> list[Any]:
     best, start = result["best"], result["start"]
     lines: list[Any] = [
         f"{result['trials']} trials in {duration(result['seconds'])}, {result['pruned']} of them ended early",
@@ -115,11 +81,10 @@ def _told(result: dict[str, Any]) -> list[Any]:
     refit = result.get("refit")
     if refit:
         lines.append(
-            f"trained anew on {refit['on']} ({refit['images']} photos), {refit['epochs']} epochs; {refit['chosen']}"
+            f"retrained on {refit['on']} ({refit['images']} photos), {refit['epochs']} epochs; {refit['chosen']}"
         )
-    test = (result["metrics"] or {}).get("test")
-    if test:
-        lines.append(f"the winner, tested once: {headline(test)}")
+    judged = judged_by(result["metrics"] or {})
+    lines += [f"the winner: {line}" if number == 0 else line for number, line in enumerate(verdict(judged))]
     return [*lines, f"Next: fieldguide runs show {result['run_id']}"]
 
 
@@ -140,7 +105,7 @@ def _list(out: Output, store: Store) -> None:
         [d["study_id"], f"{d['request']['dataset']} v{d['version']}", "done" if d["result"] else "not finished"]
         for d in documents
     ]
-    none = "No tunings yet. Begin one: fieldguide tune DATASET --trials 20"
+    none = "No tunings yet. Start one: fieldguide tune DATASET --trials 20"
     out.answer(documents, table(["tuning", "data set", "state"], rows) if rows else none)
 
 
@@ -184,5 +149,5 @@ def register(app: typer.Typer) -> None:
             "fieldguide tune flowers --trials 20 --refit train+val",
             "fieldguide tune --resume latest",
         ),
-        rich_help_panel="The job",
+        rich_help_panel=PANEL,
     )(tune)

@@ -7,31 +7,32 @@ from typing import Annotated
 
 import typer
 
-from app.options import AsJson, Device, Epochs, Goal, GoalOption, Seed, Size, Weights, check_size, example
+from app.options import AsJson, DatasetArgument, example
 from app.output import Output
+from app.request_options import Options, options_from, request_of
+from workflows.requests import TrainRequest
 
-commands = typer.Typer(help="Recommend a workflow with its reasons, look at it, check it.", no_args_is_help=True)
+commands = typer.Typer(help="Recommend a workflow with reasons, show it, check it.", no_args_is_help=True)
 
 WorkflowFile = Annotated[Path, typer.Argument(metavar="FILE", help="A workflow in YAML.")]
 
 
 @commands.command(epilog=example("fieldguide workflow recommend flowers --goal balanced -o flowers.yaml"))
+@options_from(
+    TrainRequest,
+    only=("goal", "size", "epochs", "minutes", "weights", "device", "seed"),
+    defaults={"weights": "auto", "device": "auto", "seed": 0},
+)
 def recommend(
-    name: Annotated[str, typer.Argument(help="The data set.")],
-    goal: GoalOption = Goal.balanced,
-    size: Size = None,
-    epochs: Epochs = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="What the training may take, in minutes.")] = None,
-    weights: Weights = "auto",
-    device: Device = "auto",
-    seed: Seed = 0,
+    name: DatasetArgument,
+    options: Options,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the workflow to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recommend a workflow for a data set: every choice with its reason, and what it will cost."""
+    """Recommend a workflow for a data set: every choice with its reason, and the expected cost."""
     out = Output(as_json)
-    check_size(size)
-    from app.bars import Bars
+    request = request_of(TrainRequest, options)
+    from app.progress_bars import ProgressBars
     from workflows.data.catalog import get_version
     from workflows.graph.workflow import dumps
     from workflows.recommend.advice import recommend_for
@@ -39,17 +40,17 @@ def recommend(
     from workflows.store.store import Store
 
     store = Store()
-    with Bars(out) as bars:
+    with ProgressBars(out) as bars:
         workflow = recommend_for(
             store,
             get_version(store, name),
-            goal.value,
-            image_size=size,
-            epochs=epochs,
-            minutes=minutes,
-            weights=weights,
-            device=device,
-            seed=seed,
+            request.goal,
+            image_size=request.size,
+            epochs=request.epochs,
+            minutes=request.minutes,
+            weights=request.weights or "auto",
+            device=request.device or "auto",
+            seed=request.seed or 0,
             progress=bars,
         )
     if output is not None:
@@ -84,7 +85,7 @@ def show(
 
 @commands.command(epilog=example("fieldguide workflow check flowers.yaml"))
 def check(file: WorkflowFile, as_json: AsJson = False) -> None:
-    """Check a workflow; name every bad node and field at once."""
+    """Check a workflow; report every bad node and field at once."""
     out = Output(as_json)
     from workflows.errors import WorkflowError
     from workflows.graph.workflow import load_workflow
@@ -96,5 +97,5 @@ def check(file: WorkflowFile, as_json: AsJson = False) -> None:
             raise
         out.answer({"file": file, "ok": False, "error": error.message, "problems": error.problems})
         raise typer.Exit(error.exit_code) from error
-    text = f"{file} is sound: {len(workflow.nodes)} nodes, {workflow.training.epochs} epochs."
+    text = f"{file} is valid: {len(workflow.nodes)} nodes, {workflow.training.epochs} epochs."
     out.answer({"file": file, "ok": True, "problems": [], "name": workflow.name}, text)

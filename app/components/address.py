@@ -1,6 +1,6 @@
-"""What the page's address says: `?step=12&view=matrix&cell=rose→tulip` opens exactly that, and stays true.
+"""The page's state in its address: `?step=12&view=matrix&cell=rose→tulip` opens exactly that, and follows changes.
 
-The address is the truth; widgets are set from it before they are drawn and write to it when they change.
+The address is the source of truth: widgets are set from it before they are drawn and write to it when they change.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import streamlit as st
 
 ARROW = "→"
 OVERTAKEN_SECONDS = 0.7
-"""How long after a choice the page may still be asked for with the address from before it."""
+"""Seconds after a choice in which a rerun may still carry the address from before it."""
 
 
 @dataclass(frozen=True)
 class Focus:
-    """Which images are asked for: those of one cell, of one class, or all.
+    """Which images are shown: those of one cell, of one class, or all.
 
     Attributes:
         cell: (true class, predicted class).
-        label: a class; its images, and those taken for it.
+        label: a class; its images, and those predicted as it.
     """
 
     cell: tuple[str, str] | None = None
@@ -30,13 +30,13 @@ class Focus:
 
 
 def read_focus(classes: Sequence[str]) -> Focus:
-    """Return what `?cell=` or `?class=` asks for; names that the run does not know are ignored."""
+    """Return what `?cell=` or `?class=` names; classes that the run does not have are ignored."""
     cell, label = st.query_params.get("cell"), st.query_params.get("class")
     return Focus(parse_cell(cell, classes) if cell else None, label if label in set(classes) else None)
 
 
 def parse_cell(text: str, classes: Sequence[str]) -> tuple[str, str] | None:
-    """Take `true→predicted` apart. Names may hold arrows themselves: the first cut into two known names counts."""
+    """Split `true→predicted`. Names may contain arrows themselves: the first split into two known names counts."""
     known, parts = set(classes), text.split(ARROW)
     for cut in range(1, len(parts)):
         true, predicted = ARROW.join(parts[:cut]), ARROW.join(parts[cut:])
@@ -46,11 +46,11 @@ def parse_cell(text: str, classes: Sequence[str]) -> tuple[str, str] | None:
 
 
 def focus_on(*, cell: tuple[str, str] | None = None, label: str | None = None) -> None:
-    """Ask for the images of a cell or a class, or with neither for no special ones."""
+    """Show the images of a cell or a class; with neither, of no particular one."""
     shown = "matrix" if "cell" in st.query_params else "classes"
     had = [st.query_params.pop(name, None) for name in ("cell", "class")]
     if any(had) and cell is None and label is None and "view" not in st.query_params:
-        st.query_params["view"] = shown  # stay where they were shown
+        st.query_params["view"] = shown  # stay in the same view
     if cell is not None:
         st.query_params["cell"] = ARROW.join(cell)
     if label is not None:
@@ -82,7 +82,7 @@ def bind(parameter: str, options: Sequence[str], default: str, key: str) -> Call
 
 @dataclass(frozen=True)
 class _Choice:
-    """What was chosen a moment ago, and what the address said before."""
+    """The latest choice, and the address before it."""
 
     before: str | None
     chosen: str | None
@@ -91,7 +91,7 @@ class _Choice:
     def is_newer_than(self, address: str | None) -> bool:
         """Return whether this address is one from before the choice.
 
-        A run of the page that something else asked for (work that ended, say) just when a person chose may come after
+        A rerun that something else triggered (a job that ended, say) just when a person chose may come after
         the choice with the address from before it. Without this the choice would be undone.
         """
         return address == self.before and time.monotonic() - self.at < OVERTAKEN_SECONDS

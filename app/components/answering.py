@@ -1,4 +1,4 @@
-"""Who answers: the choice of a model or run to ask, and what to do where nobody can be asked (yet)."""
+"""The choice of the model or run that predicts, and what to do where none can (yet)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ import streamlit as st
 from app.client import client
 from app.client.inference import ServerDown
 from app.components.page import Action, empty_state, go, guarded, plain, show_error, state_badge
+from app.components.verdict import verdict_line
 from workflows.errors import FieldguideError, ModelError, RunError
+from workflows.state import State
+from workflows.targets.judged import judged_by
 
 POLL_SECONDS = 1.0
-UNDER_WAY = ("pending", "running")
 
 
 @dataclass(frozen=True)
 class Answerer:
-    """Who is asked: the version of a model that is in use, or a run.
+    """What predicts: a version of a model, or a run.
 
     Attributes:
-        run_id: the run whose classifier answers.
+        run_id: the run whose classifier is used.
         label: what the choice calls it.
         parameter: `model` or `run`, as in the address.
         value: of the parameter.
@@ -35,17 +37,17 @@ class Answerer:
 
 
 def pick_answerer(key: str, follow: bool = False) -> Answerer | None:
-    """Let a model (its champion answers) or a finished run be chosen; the address (`?model=` or `?run=`) says which.
+    """Let a model (its champion is used) or a finished run be chosen; the address (`?model=` or `?run=`) says which.
 
-    None (and what to do instead) if there is none, or if the address names one that can't be asked.
+    None (and what to do instead) if there is none, or if the address names one without a classifier.
 
     Args:
-        key: tells several choices in one session apart.
-        follow: begin with the run that other pages have shown, if any, rather than with the first model.
+        key: distinguishes several choices in one session.
+        follow: start with the run that other pages have shown, if any, rather than with the first model.
     """
     with guarded():
-        asked = st.query_params.get("run")
-        if asked is not None and "model" not in st.query_params and not _askable(asked, key):
+        named = st.query_params.get("run")
+        if named is not None and "model" not in st.query_params and not _usable(named, key):
             return None
         found = [*_models(), *_runs()]
         if found:
@@ -54,31 +56,31 @@ def pick_answerer(key: str, follow: bool = False) -> Answerer | None:
     return None
 
 
-def _askable(run_id: str, key: str) -> bool:
-    """Return whether a run has a classifier to ask; say what to do if it has none."""
+def _usable(run_id: str, key: str) -> bool:
+    """Return whether a run has a classifier; show what to do if it has none."""
     try:
         state = client().runs.get(run_id).state
     except RunError:
-        st.warning(plain(f"There is no run {run_id!r} here: it was deleted, or the link is not quite right."))
-        return True  # the choice offers the others
-    if state == "finished":
+        st.warning(plain(f"No run is called {run_id!r}: it was deleted, or the link is wrong."))
+        return True  # the select box offers the others
+    if state == State.FINISHED:
         return True
-    words = "is not finished: it has no model to ask yet." if state in UNDER_WAY else "has left no model to ask."
+    words = "is not finished: it has no model yet." if state.alive else "has no model."
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             state_badge(state)
             st.markdown(f"The run **{plain(run_id)}** {words}")
         with st.container(horizontal=True):
-            label = "Watch it" if state in UNDER_WAY else "See why, and go on with it"
+            label = "Watch it" if state.alive else "See why, and resume it"
             if st.button(label, key=f"{key}-unready-run", type="primary", icon=":material/show_chart:"):
                 go("run", run=run_id)
-            st.button("Ask another one", key=f"{key}-unready-other", on_click=_forget_address)
+            st.button("Choose another one", key=f"{key}-unready-other", on_click=_forget_address)
     return False
 
 
 @contextmanager
 def asking(run_id: str, key: str) -> Iterator[None]:
-    """Show, in its place, why the body could not ask the inference server, with what can be done in the studio."""
+    """Show why a request of the body to the inference server failed, with what can be done in the studio."""
     try:
         yield
     except ServerDown as error:
@@ -95,19 +97,19 @@ def asking(run_id: str, key: str) -> Iterator[None]:
 
 
 def server_down(error: ServerDown, key: str, again: Callable[[], None] | None = None) -> None:
-    """Say how the inference server fares; where it is on its way, the page goes on by itself once it is there.
+    """Show the state of the inference server; while it starts, the page polls and continues once it is up.
 
     Args:
-        error: what came of asking it.
-        key: tells several places apart.
-        again: what to do once it is there, before the page runs again.
+        error: what a request to it raised.
+        key: distinguishes several places.
+        again: what to do once it is up, before the page runs again.
     """
     part = client().studio.parts().get("inference")
     if part is None or part.state not in ("starting", "restarting"):
         show_error(error)
         with st.container(horizontal=True):
             st.button("Try again", key=f"{key}-down-again", on_click=again, icon=":material/refresh:")
-            if st.button("What runs, and what needs attention", key=f"{key}-down-home", icon=":material/home:"):
+            if st.button("Show the status of the studio", key=f"{key}-down-home", icon=":material/home:"):
                 go("home")
         return
     st.fragment(_wait_for_server, run_every=POLL_SECONDS)(part.state == "restarting", again)
@@ -119,12 +121,12 @@ def _wait_for_server(died: bool, again: Callable[[], None] | None) -> None:
         if again is not None:
             again()
         st.rerun()
-    words = "The inference server, which holds the models, is starting. This page goes on by itself."
+    words = "The inference server, which holds the models, is starting. This page continues automatically."
     if died:
-        words = "The inference server has ended and is being started again. This page goes on by itself."
+        words = "The inference server has ended and is being restarted. This page continues automatically."
     st.info(words, icon=":material/hourglass_top:")
     if died and part is not None:
-        st.caption(f"Why it ended stands in its log: {plain(part.log)}")
+        st.caption(f"See its log for the reason: {plain(part.log)}")
 
 
 def _models() -> list[Answerer]:
@@ -140,7 +142,7 @@ def _models() -> list[Answerer]:
 
 
 def _named(wanted: str) -> list[Answerer]:
-    """Return the model, or the version of one, that an address names, as `birds` or `birds:2`."""
+    """Return the model, or the version of a model, that an address names, as `birds` or `birds:2`."""
     name, _, number = wanted.partition(":")
     try:
         version = client().models.get(name, int(number) if number.isascii() and number.isdigit() else None)
@@ -152,8 +154,9 @@ def _named(wanted: str) -> list[Answerer]:
 
 def _runs() -> list[Answerer]:
     besides = st.query_params.get("run")
-    ids = client().runs.ids(states=("finished",), besides=besides)
-    return [Answerer(run_id, f"Run {run_id}", "run", run_id) for run_id in ids]
+    ids = client().runs.ids(states=(State.FINISHED,), besides=besides)
+    called = client().marks.called("run")
+    return [Answerer(run_id, f"Run {called(run_id)}", "run", run_id) for run_id in ids]
 
 
 def _choice(found: list[Answerer], key: str, follow: bool) -> Answerer:
@@ -173,12 +176,13 @@ def _choice(found: list[Answerer], key: str, follow: bool) -> Answerer:
         format_func=lambda name: by_name[name].label,
         key=widget,
         on_change=note,
-        help="A model's champion answers for its name. Runs that are no model's version can be asked, too.",
+        help="A model stands for its champion. Runs that are not registered as a model can be used, too.",
     )
     st.session_state[last] = chosen
     _address(by_name[chosen])
     trained = client().runs.get(by_name[chosen].run_id)
     st.caption(plain(f"Trained on {trained.dataset} v{trained.version}, run {trained.run_id}."))
+    verdict_line(judged_by(trained.result.metrics if trained.result else {}), trained.dataset or "", key)
     return by_name[chosen]
 
 
@@ -186,7 +190,7 @@ def _address(chosen: Answerer) -> None:
     st.query_params.pop("run" if chosen.parameter == "model" else "model", None)
     st.query_params[chosen.parameter] = chosen.value
     if chosen.parameter == "run":
-        st.session_state["last-run"] = chosen.value  # other pages begin with it
+        st.session_state["last-run"] = chosen.value  # other pages start with it
 
 
 def _forget_address() -> None:
@@ -196,9 +200,9 @@ def _forget_address() -> None:
 
 def _nothing_trained(key: str) -> None:
     train = Action("Set up a training", page="workflow", icon="play_arrow", primary=True)
-    begin = Action("Bring in photos", page="data", icon="upload", primary=True)
+    begin = Action("Import photos", page="data", icon="upload", primary=True)
     empty_state(
-        "There is no model yet: the first training that finishes leaves one.",
+        "There is no model yet: the first finished training makes one.",
         train if client().store.datasets.list() else begin,
         key=key,
     )

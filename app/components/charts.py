@@ -1,4 +1,4 @@
-"""Charts in one style, for light and dark: what is right and validation in blue-green, what is wrong in orange."""
+"""Charts in one style, for light and dark: correct answers and validation in blue-green, wrong answers in orange."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from app.components.page import Colours, colours
+from app.components.page import colours
+from workflows.palette import Palette
+from workflows.targets.calibration import CONFIDENCE_TITLE, RIGHT_TITLE, filled_bins
 
 PERCENT = ".0%"
-SHORT = 180
 TALL = 280
 
 
@@ -39,22 +40,22 @@ def styled(chart: Any, height: int | None = None) -> Any:
 
 
 def steps_chart(curve: pd.DataFrame, name: str, title: str, form: str, shown: int | None, best: int | None) -> Any:
-    """Draw a metric of training and validation over the steps, with the step that the page shows marked.
+    """Draw a metric of training and validation over the epochs, with the epoch that the page shows marked.
 
     Args:
         curve: index `step`, columns such as `val/top1`, `train/loss`.
         name: the metric, e.g. `loss`.
         title: what it is called.
         form: d3 format of its values.
-        shown: the step that the page is about; None for the final evaluation.
-        best: the step whose weights were kept, if that is known.
+        shown: the epoch that the page is about; None for the final evaluation.
+        best: the epoch with the best weights, if that is known.
     """
     colour = colours()
     wanted = {f"train/{name}": "training", f"val/{name}": "validation"}
     present = curve[[column for column in wanted if column in curve]].rename(columns=wanted)
     table = present.reset_index().melt("step", var_name="of", value_name="value").dropna()
     of = alt.Color("of:N", scale=alt.Scale(domain=["training", "validation"], range=[colour.train, colour.val]))
-    x = alt.X("step:Q", title="evaluation step", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    x = alt.X("step:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
     y = alt.Y("value:Q", title=title, axis=alt.Axis(format=form, tickCount=4), scale=alt.Scale(zero=False))
     tooltip = [alt.Tooltip("step:Q"), alt.Tooltip("of:N", title=" "), alt.Tooltip("value:Q", title=title, format=".4g")]
     lines = alt.Chart(table).mark_line(strokeWidth=2).encode(x=x, y=y, color=of, tooltip=tooltip)
@@ -68,25 +69,25 @@ def steps_chart(curve: pd.DataFrame, name: str, title: str, form: str, shown: in
 
 
 def reliability_chart(curve: pd.DataFrame) -> Any:
-    """Draw how often answers of each confidence are right, with 95 % intervals, beside what was promised."""
-    colour, full = colours(), curve[curve["count"] > 0]
-    x = alt.X("confidence:Q", title="confidence", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT))
-    y = alt.Y("accuracy:Q", title="really right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT))
+    """Draw how often answers of each confidence are right, with 95 % intervals, beside perfect calibration."""
+    colour, full = colours(), filled_bins(curve)
+    x = alt.X("confidence:Q", title=CONFIDENCE_TITLE, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT))
+    y = alt.Y("accuracy:Q", title=RIGHT_TITLE, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=PERCENT))
     tooltip = [
         alt.Tooltip("confidence:Q", format=".1%"),
-        alt.Tooltip("accuracy:Q", title="really right", format=".1%"),
+        alt.Tooltip("accuracy:Q", title=RIGHT_TITLE, format=".1%"),
         alt.Tooltip("count:Q", title="images", format=",d"),
     ]
-    promise = pd.DataFrame({"confidence": [0.0, 1.0], "accuracy": [0.0, 1.0]})
-    kept = alt.Chart(promise).mark_line(color=colour.soft, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
+    perfect = pd.DataFrame({"confidence": [0.0, 1.0], "accuracy": [0.0, 1.0]})
+    measured = alt.Chart(perfect).mark_line(color=colour.soft, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
     gaps = alt.Chart(full).mark_rule(color=colour.bad, opacity=0.45, strokeWidth=5)
     spans = alt.Chart(full).mark_rule(color=colour.val, strokeWidth=1.2)
     dots = alt.Chart(full).mark_line(color=colour.val, point=alt.OverlayMarkDef(filled=True, size=45, color=colour.val))
     return styled(
         alt.layer(
-            kept,
+            measured,
             gaps.encode(x=x, y=y, y2=alt.Y2("confidence:Q")),
-            spans.encode(x=x, y=alt.Y("accuracy_low:Q", title="really right"), y2="accuracy_high:Q"),
+            spans.encode(x=x, y=alt.Y("accuracy_low:Q", title=RIGHT_TITLE), y2="accuracy_high:Q"),
             dots.encode(x=x, y=y, tooltip=tooltip),
         ),
         TALL,
@@ -123,9 +124,9 @@ def histogram_chart(table: pd.DataFrame, threshold: float | None = None) -> Any:
 
 
 def coverage_chart(curve: pd.DataFrame, threshold: float) -> Any:
-    """Draw which share of the answers a threshold keeps, and how many of those are right."""
+    """Draw which share of the answers a threshold accepts, and how many of those are right."""
     colour = colours()
-    names = {"coverage": "answers kept", "accuracy": "of these, right"}
+    names = {"coverage": "answers accepted", "accuracy": "of these, right"}
     long = curve.rename(columns=names).melt(["threshold"], value_vars=list(names.values()), var_name="of").dropna()
     scale = alt.Scale(domain=list(names.values()), range=[colour.test, colour.val])
     x = alt.X("threshold:Q", title="confidence threshold", axis=alt.Axis(format=PERCENT, grid=False))
@@ -141,16 +142,16 @@ def coverage_chart(curve: pd.DataFrame, threshold: float) -> Any:
     return styled(alt.layer(lines, *_rule(threshold, colour)), TALL)
 
 
-def _rule(place: float | None, colour: Colours) -> list[Any]:
+def _rule(place: float | None, colour: Palette) -> list[Any]:
     if place is None:
         return []
     return [alt.Chart(pd.DataFrame({"at": [place]})).mark_rule(color=colour.ink, strokeWidth=1.5).encode(x="at:Q")]
 
 
-def course_chart(course: pd.DataFrame, shown: int | None) -> Any:
-    """Draw how strongly the true class of one image was believed, step by step."""
+def history_chart(history: pd.DataFrame, shown: int | None) -> Any:
+    """Draw the probability of one image's true class over the epochs."""
     colour = colours()
-    x = alt.X("step:Q", title="evaluation step", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
+    x = alt.X("step:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
     y = alt.Y(
         "label_confidence:Q",
         title="true class",
@@ -158,7 +159,7 @@ def course_chart(course: pd.DataFrame, shown: int | None) -> Any:
         axis=alt.Axis(format=PERCENT, tickCount=3),
     )
     tooltip = ["step:Q", "predicted:N", alt.Tooltip("label_confidence:Q", title="true class", format=".1%")]
-    line = alt.Chart(course).mark_line(color=colour.val, point=alt.OverlayMarkDef(size=18, color=colour.val))
+    line = alt.Chart(history).mark_line(color=colour.val, point=alt.OverlayMarkDef(size=18, color=colour.val))
     layers = [line.encode(x=x, y=y, tooltip=tooltip)]
     if shown is not None:
         layers.append(alt.Chart(pd.DataFrame({"step": [shown]})).mark_rule(color=colour.ink).encode(x="step:Q"))
@@ -190,7 +191,7 @@ def curves_chart(curves: dict[str, pd.DataFrame], name: str, title: str, form: s
         alt.Chart(table)
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X("step:Q", title="evaluation step", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
+            x=alt.X("step:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False)),
             y=alt.Y("value:Q", title=title, axis=alt.Axis(format=form), scale=alt.Scale(zero=False)),
             color=alt.Color("run:N", scale=scale, legend=alt.Legend(labelLimit=260, columns=2)),
             tooltip=["run:N", "step:Q", alt.Tooltip("value:Q", title=title, format=".4g")],
@@ -200,7 +201,7 @@ def curves_chart(curves: dict[str, pd.DataFrame], name: str, title: str, form: s
 
 
 def differences_chart(table: pd.DataFrame, against: str) -> Any:
-    """Draw differences of metrics with their 95 % intervals, zero marked: what crosses it may be luck.
+    """Draw differences of metrics with their 95 % intervals, zero marked: an interval that crosses it may be chance.
 
     Args:
         table: columns `metric`, `difference`, `low`, `high`, `verdict` (better, worse or no clear difference).

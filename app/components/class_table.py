@@ -1,7 +1,8 @@
-"""Tables to click into: classes, and pairs of classes that are confused."""
+"""Clickable tables: classes, and confused pairs of classes."""
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import pandas as pd
@@ -15,10 +16,10 @@ _SHARE: dict[str, Any] = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f 
 
 
 def class_table(table: pd.DataFrame, name: str) -> None:
-    """Show how every class does; choosing a row goes to its images.
+    """Show the metrics of every class; choosing a row goes to its images.
 
     Args:
-        table: of :func:`workflows.evaluation.metrics.per_class_metrics`.
+        table: of :func:`workflows.targets.single_label.metrics.per_class_metrics`.
         name: of the file to download.
     """
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
@@ -28,10 +29,12 @@ def class_table(table: pd.DataFrame, name: str) -> None:
     worst = middle.slider("F1 at most", 0, 100, 100, format="%d %%", key="classes-f1")
     _download(right, table, f"classes-{name}.csv")
     found = table[table["class"].str.contains(text, case=False, regex=False)] if text else table
-    found = found[found["f1"] <= worst / 100 + 1e-9].reset_index(drop=True)
+    if worst < 100:  # a class without images has no F1
+        found = found[found["f1"] <= worst / 100 + 1e-9]
+    found = found.reset_index(drop=True)
     shown = in_percent(found, ["precision", "recall", "f1", "average_confidence"])
     shown["recall interval"] = [
-        f"{100 * low:.0f} to {100 * high:.0f} %"
+        "" if isnan(low) else f"{100 * low:.0f} to {100 * high:.0f} %"
         for low, high in zip(found["recall_low"], found["recall_high"], strict=True)
     ]
     bar = st.column_config.ProgressColumn
@@ -41,6 +44,7 @@ def class_table(table: pd.DataFrame, name: str) -> None:
         on_select=lambda: _class_chosen(found["class"].tolist()),
         selection_mode="single-row",
         hide_index=True,
+        placeholder="",
         height=min(38 + 35 * len(shown), 460),
         column_order=[
             "class",
@@ -55,15 +59,15 @@ def class_table(table: pd.DataFrame, name: str) -> None:
         column_config={
             "class": st.column_config.TextColumn("Class", width="medium", pinned=True),
             "f1": bar("F1", help="Harmonic mean of precision and recall", **_SHARE),
-            "precision": bar("Precision", help="Of the images taken for it, the share that are it", **_SHARE),
+            "precision": bar("Precision", help="Of the images predicted as it, the share that belong to it", **_SHARE),
             "recall": bar("Recall", help="Of its images, the share that were found", **_SHARE),
             "recall interval": st.column_config.TextColumn("Recall, 95 %", help="Wilson's interval"),
             "support": st.column_config.NumberColumn("Images"),
-            "predicted": st.column_config.NumberColumn("Taken for it"),
+            "predicted": st.column_config.NumberColumn("Predicted as it"),
             "average_confidence": bar("Average confidence", help="Over its images", **_SHARE),
         },
     )
-    st.caption(f"{len(found):,} of {len(table):,} classes. Sort by a click on a heading; choose a row for its images.")
+    st.caption(f"{len(found):,} of {len(table):,} classes. Click a heading to sort; choose a row for its images.")
 
 
 def _class_chosen(names: list[str]) -> None:
@@ -73,10 +77,10 @@ def _class_chosen(names: list[str]) -> None:
 
 
 def pairs_table(pairs: pd.DataFrame, name: str, height: int = 420) -> None:
-    """Show which class is taken for which, the most frequent mistake first; choosing a row goes to the images.
+    """Show which class is predicted as which, the most frequent mistake first; choosing a row goes to the images.
 
     Args:
-        pairs: of :func:`workflows.evaluation.confusion.most_confused_pairs`.
+        pairs: of :func:`workflows.targets.single_label.confusion.most_confused_pairs`.
         name: of the file to download.
         height: in pixels.
     """
@@ -94,7 +98,7 @@ def pairs_table(pairs: pd.DataFrame, name: str, height: int = 420) -> None:
         column_order=["count", "label", "predicted", "share_of_label"],
         column_config={
             "label": st.column_config.TextColumn("True class"),
-            "predicted": st.column_config.TextColumn("Taken for"),
+            "predicted": st.column_config.TextColumn("Predicted as"),
             "count": st.column_config.NumberColumn("Images", width="small"),
             "share_of_label": st.column_config.NumberColumn("Of the class", format="%.1f %%", width="small"),
         },

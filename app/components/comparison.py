@@ -1,4 +1,4 @@
-"""What two runs answered differently: metrics, classes, images."""
+"""Where two runs differ: metrics, classes, images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import pandas as pd
 import streamlit as st
 
 from app.client import client
-from app.client.analysis import Comparison
 from app.client.evaluation import csv_of
+from app.components.address import ARROW
 from app.components.charts import differences_chart
 from app.components.class_table import in_percent
 from app.components.gallery import Tile, Tone, gallery, pager
-from app.words import METRIC_TITLES
+from app.components.page import go, guarded, plain
+from app.words import with_absent
+from workflows.evaluation.comparison import Comparison
+from workflows.targets.metrics import METRICS
 
 PER_PAGE = 12
 LUCK = "no clear difference"
@@ -30,7 +33,7 @@ class Sides:
 
     @property
     def titles(self) -> tuple[str, str]:
-        """Return what heads their columns."""
+        """Return the headings of their columns."""
         first, other = (name.removeprefix("the ").capitalize() for name in (self.first, self.other))
         return first, other
 
@@ -41,7 +44,7 @@ RUNS = Sides("the first run", "this one")
 def metric_changes(found: Comparison, key: str, sides: Sides = RUNS) -> None:
     """Draw the differences of all metrics, with the numbers below."""
     table = found.metrics.assign(
-        metric=[METRIC_TITLES.get(name, name) for name in found.metrics["metric"]],
+        metric=[with_absent(name, found.absent, METRICS[name].title) for name in found.metrics["metric"]],
         interval=[
             f"{low:+.3f} to {high:+.3f}" for low, high in zip(found.metrics["low"], found.metrics["high"], strict=True)
         ],
@@ -65,7 +68,7 @@ def metric_changes(found: Comparison, key: str, sides: Sides = RUNS) -> None:
 
 
 def class_changes(found: Comparison, key: str, sides: Sides = RUNS) -> None:
-    """List the classes by how much better or worse they got."""
+    """List the classes by their change in recall."""
     st.markdown("**Classes**: recall, those that got better first")
     table = in_percent(found.classes, ["recall_a", "recall_b", "difference"])
     words = {"b": "better", "a": "worse"}
@@ -83,23 +86,33 @@ def class_changes(found: Comparison, key: str, sides: Sides = RUNS) -> None:
             "recall_a": number(sides.titles[0], format="%.1f %%", width="small"),
             "recall_b": number(sides.titles[1], format="%.1f %%", width="small"),
             "support": number("Images", width="small"),
-            "only_b": number("Mended", help="Images that only the second of the two gets right"),
+            "only_b": number("Fixed", help="Images that only the second of the two gets right"),
             "only_a": number("Broken", help="Images that only the first of the two gets right"),
             "verdict": st.column_config.TextColumn(
-                "Clear", help="More than luck: McNemar's exact test, corrected for the number of classes (Holm)"
+                "Clear", help="More than chance: McNemar's exact test, corrected for the number of classes (Holm)"
             ),
         },
     )
     better, worse = (int((found.classes["better"] == side).sum()) for side in ("b", "a"))
     st.caption(f"Clearly better: {better}; clearly worse: {worse}; of {len(table)} classes.")
+    if found.absent:
+        st.caption(plain(f"No images here, so no recall: {', '.join(found.absent)}."))
 
 
-def changed_images(found: Comparison, first: str, second: str, names: Sides = RUNS) -> None:
-    """Show the images that one of the two alone gets right."""
+def changed_images(found: Comparison, first: str, second: str, names: Sides = RUNS, *, evaluated: bool = False) -> None:
+    """Show the images that only one of the two gets right; one of them can be chosen to be looked at.
+
+    Args:
+        found: the comparison.
+        first: the first run.
+        second: the second run.
+        names: what to call the two.
+        evaluated: whether the images are those of the runs' own evaluations, to which there are links then.
+    """
     counts = found.changed["change"].value_counts()
     sides = {
         "broken": f"Broken ({int(counts.get('broken', 0)):,}): only {names.first} is right",
-        "mended": f"Mended ({int(counts.get('mended', 0)):,}): only {names.other} is right",
+        "mended": f"Fixed ({int(counts.get('mended', 0)):,}): only {names.other} is right",
     }
     st.markdown("**Images that changed sides**")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -128,9 +141,33 @@ def changed_images(found: Comparison, first: str, second: str, names: Sides = RU
         return
     page = rows.iloc[pager(len(rows), PER_PAGE, f"changed-page-{second}")]
     thumbs = client().evaluation.thumbnails(first, page["image_id"])
-    gallery(
-        [_tile(row, thumbs, names) for _, row in page.iterrows()], key=f"changed-{second}", columns=6, select="none"
-    )
+    tiles = [_tile(row, thumbs, names) for _, row in page.iterrows()]
+    chosen = gallery(tiles, key=f"changed-{second}", columns=6)
+    if chosen:
+        row = page[page["image_id"].astype(str) == chosen[0]].iloc[0]
+        with st.container(border=True, key=f"changed-detail-{second}"), guarded():
+            _detail(row, {"a": first, "b": second}, names, found.split if evaluated else "")
+
+
+def _detail(row: pd.Series, runs: Mapping[str, str], names: Sides, split: str) -> None:
+    """Show one image large, what both said, and the ways to look closer; `split` is that of the runs' evaluations."""
+    left, right = st.columns([2, 3], vertical_alignment="center")
+    left.image(str(client().evaluation.photo(runs["a"], str(row["image_id"]))), width="stretch")
+    with right:
+        st.markdown(f"Label **{plain(row['label'])}**")
+        for side, name in zip("ab", names.titles, strict=True):
+            confidence = 100 * float(row[f"confidence_{side}"])
+            st.markdown(f"{plain(name)}: **{plain(row[f'predicted_{side}'])}** with {confidence:.1f} %")
+        st.caption(plain(row["path"]))
+        if not split:
+            return
+        with st.container(horizontal=True):
+            for side, name in zip("ab", (names.first, names.other), strict=True):
+                cell = ARROW.join((str(row["label"]), str(row[f"predicted_{side}"])))
+                if st.button(
+                    f"Its cell in the evaluation of {name}", key=f"cell-{runs['b']}-{side}", icon=":material/grid_on:"
+                ):
+                    go("evaluation", run=runs[side], step=split, cell=cell)
 
 
 def _tile(row: pd.Series, thumbs: Mapping[str, Path], names: Sides) -> Tile:

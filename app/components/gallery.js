@@ -1,4 +1,4 @@
-// Shows tiles that can be chosen by mouse or keyboard. Names come from people: they only ever become text.
+// Shows tiles that can be chosen by mouse or keyboard. Names are user input: they are only ever set as text.
 
 const MARKS = { good: "✓", bad: "✗", warn: "!" };
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
@@ -71,9 +71,10 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const grid = parentElement.querySelector(".grid");
   const selectable = data.select !== "none";
-  // The browser is ahead of the server while answers are under way, so its own choice counts once it has begun.
+  // The browser is ahead of the server while responses are pending, so its own choice counts once it has started.
   grid.chosen ??= new Set(data.selected);
   grid.style.setProperty("--columns", data.columns);
+  grid.style.setProperty("--narrow", Math.min(data.columns, data.tiles.some((tile) => tile.images.length > 1) ? 2 : 3));
   if (grid.selectable !== selectable) grid.replaceChildren();
   grid.selectable = selectable;
   while (grid.children.length > data.tiles.length) grid.lastChild.remove();
@@ -85,5 +86,5 @@ export default function (component) {
     const tile = event.target.closest("button.tile");
     if (tile) setStateValue("selected", choose(grid, tile.dataset.key, data.select === "many"));
   };
-  grid.onkeydown = (event) => moveFocus(grid, event, data.columns);
+  grid.onkeydown = (event) => moveFocus(grid, event, getComputedStyle(grid).gridTemplateColumns.split(" ").length);
 }

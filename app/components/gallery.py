@@ -1,4 +1,4 @@
-"""Pictures in a grid, to look at and to choose from.
+"""Pictures in a grid that can be selected.
 
 Everything typed by people reaches the page as text, never as HTML: the browser side only sets `textContent`.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
+
+from app.components.component_key import component_key
 
 Tone = Literal["", "good", "bad", "warn"]
 Select = Literal["none", "one", "many"]
@@ -40,10 +42,10 @@ class Tile:
 
     Attributes:
         key: identifies the tile in what `gallery` returns.
-        image: a small picture (JPEG, PNG, WebP or GIF), as a file or as bytes; None shows that it is missing.
-        caption: first line below, and the picture's description for those who can't see it.
+        image: a small picture (JPEG, PNG, WebP or GIF), as a file or as bytes; None shows a placeholder.
+        caption: first line below, and the picture's description for screen readers.
         detail: second line.
-        tone: marks the tile as good (✓), bad (✗) or doubtful (!).
+        tone: marks the tile as good (✓), bad (✗) or to be looked at (!).
         second_image: shown beside the first, e.g. its heat-map.
     """
 
@@ -60,7 +62,7 @@ def gallery(tiles: Sequence[Tile], *, key: str, columns: int = 6, select: Select
 
     Args:
         tiles: one page of them: dozens, not thousands.
-        key: of the widget; a choice is kept for as long as a gallery with this key is shown.
+        key: of the widget; a choice lasts as long as a gallery with this key is shown.
         columns: tiles side by side.
         select: whether none, one or many can be chosen.
 
@@ -92,7 +94,7 @@ def clear_selection(key: str) -> None:
 
 
 def pager(total: int, page_size: int, key: str) -> slice:
-    """Show which page of `total` items is seen, with ways to the others; return which items to show.
+    """Show which page of `total` items is open, with buttons to the others; return which items to show.
 
     Nothing is drawn where one page holds all.
     """
@@ -112,7 +114,7 @@ def _nothing() -> None:
 
 
 def _widget_key(key: str) -> str:
-    return f"{key}-{st.session_state.get(f'{key}-round', 0)}"
+    return component_key(f"{key}-{st.session_state.get(f'{key}-round', 0)}")
 
 
 def _document(tile: Tile) -> dict[str, Any]:

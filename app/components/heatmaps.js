@@ -1,5 +1,5 @@
 // Lays heat-maps over a photo; the slider only changes a CSS variable, so it never waits for the server.
-// Names come from people: they only ever become text.
+// Names are user input: they are only ever set as text.
 
 function element(kind, className) {
   const made = document.createElement(kind);
@@ -15,9 +15,19 @@ function makeBar(opacity) {
   const name = element("span");
   name.textContent = "Opacity";
   const tip = element("span", "tip");
-  tip.textContent = "Press a picture to see it without its map.";
-  bar.append(name, slider, element("output"), tip);
+  tip.textContent = "Press and hold a picture to see it without its map.";
+  bar.append(name, slider, element("output"), makeLegend(), tip);
   return bar;
+}
+
+// Every map is stretched to its own strongest place, so the legend has no numbers.
+function makeLegend() {
+  const legend = element("span", "legend");
+  const [least, scale, most] = [element("span"), element("span", "scale"), element("span")];
+  least.textContent = "least";
+  most.textContent = "most in this map";
+  legend.append(least, scale, most);
+  return legend;
 }
 
 function makeFigure() {
@@ -25,7 +35,7 @@ function makeFigure() {
   const stack = element("div", "stack");
   stack.append(element("img", "photo"), element("img", "map"));
   const caption = element("figcaption");
-  caption.append(element("div", "title"), element("div", "detail"));
+  caption.append(element("div", "title"), element("div", "detail"), element("div", "note"));
   figure.append(stack, caption);
   return figure;
 }
@@ -44,6 +54,7 @@ function fill(figure, panel, pixels) {
   map.alt = panel.title;
   figure.querySelector(".title").textContent = panel.title;
   figure.querySelector(".detail").textContent = panel.detail;
+  figure.querySelector(".note").textContent = panel.note;
 }
 
 export default function (component) {

@@ -1,4 +1,4 @@
-"""What runs, what waits and for what, and what wants to be looked at."""
+"""What runs, what waits for what, and what needs attention."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import streamlit as st
 
 from app.client import client
 from app.components.page import ago, go, guarded, plain, state_badge
+from app.components.stages import stage_title
+from app.served import SERVING
+from workflows.state import ALIVE, State
+from workflows.words import listed
 
 if TYPE_CHECKING:
     from app.client.runs import RunBrief
@@ -17,20 +21,20 @@ SHOWN_WAITING = 5
 SHOWN_TROUBLES = 3
 RECENT = timedelta(days=7)
 DIED_RECENTLY = timedelta(minutes=15)
-TROUBLED = ("failed", "interrupted")
+TROUBLED = (State.FAILED, State.INTERRUPTED)
 
 
 def activity() -> bool:
     """Draw the runs that run or wait; return whether there are any."""
-    found = client().runs.newest(50, ("running", "pending"))
-    running = [run for run in found if run.state == "running"]
-    waiting = [run for run in reversed(found) if run.state == "pending"]
+    found = client().runs.newest(50, ALIVE)
+    running = [run for run in found if run.state == State.RUNNING]
+    waiting = [run for run in reversed(found) if run.state == State.PENDING]
     for run in running:
         _running(run)
     for run in waiting[:SHOWN_WAITING]:
         _waiting(run)
     if len(waiting) > SHOWN_WAITING:
-        st.caption(f"and {len(waiting) - SHOWN_WAITING} more that wait")
+        st.caption(f"{len(waiting) - SHOWN_WAITING} others are waiting: see the page Run")
     return bool(found)
 
 
@@ -40,7 +44,7 @@ def _running(run: RunBrief) -> None:
         share, text = 0.0, "starting"
         if progress is not None:
             share = min(1.0, progress.done / progress.total) if progress.total else 0.0
-            text = f"{progress.stage} {progress.text}".strip()
+            text = f"{stage_title(progress.stage)} {progress.text}".strip()
         st.progress(share, text=f"**{plain(run.run_id)}**  {plain(text)}")
         if st.button("Watch", key=f"watch-{run.run_id}", icon=":material/show_chart:"):
             go("run", run=run.run_id)
@@ -49,7 +53,7 @@ def _running(run: RunBrief) -> None:
 def _waiting(run: RunBrief) -> None:
     words = client().studio.waits_for(run.run_id) or "starting"
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"waiting-{run.run_id}"):
-        state_badge("pending")
+        state_badge(State.PENDING)
         st.markdown(f"**{plain(run.run_id)}**  {plain(words)}", width="stretch")
         if st.button("Cancel", key=f"cancel-{run.run_id}", icon=":material/close:"):
             with guarded():
@@ -58,7 +62,7 @@ def _waiting(run: RunBrief) -> None:
 
 
 def troubles() -> None:
-    """Draw what went wrong lately, with what can be done about it."""
+    """Draw recent problems, with what can be done about them."""
     since = datetime.now(UTC) - RECENT
     runs = [run for run in client().runs.newest(SHOWN_TROUBLES, TROUBLED) if run.created_at > since]
     datasets = [found for found in client().attention.datasets() if found.findings]
@@ -67,8 +71,9 @@ def troubles() -> None:
         return
     st.subheader("Needs attention", anchor=False)
     for part in parts:
-        words = f"The {part.name} process died {ago(datetime.fromisoformat(part.died_at))} and was started again."
-        words = words if part.state == "running" else f"The {part.name} process died; it is being started again."
+        what = f"The {part.name} process" if not part.name.startswith(SERVING) else "The server of a model"
+        words = f"{what} died {ago(datetime.fromisoformat(part.died_at))} and was restarted."
+        words = words if part.state == "running" else f"{what} died; it is being restarted."
         st.warning(f"{plain(words)} Its log: {plain(part.log)}", icon=":material/restart_alt:")
     for run in runs:
         _troubled(run)
@@ -81,7 +86,7 @@ def _troubled(run: RunBrief) -> None:
         state_badge(run.state)
         reason = (run.error or "").splitlines()[:1]
         st.markdown(f"**{plain(run.run_id)}** · {ago(run.finished_at)}  \n{plain(' '.join(reason))}", width="stretch")
-        if st.button("Look", key=f"look-{run.run_id}"):
+        if st.button("Show", key=f"look-{run.run_id}"):
             go("run", run=run.run_id)
         if st.button("Resume", key=f"resume-{run.run_id}", icon=":material/play_arrow:"):
             with guarded():
@@ -93,11 +98,9 @@ def _found(name: str, titles: tuple[str, ...]) -> None:
     with st.container(border=True, key=f"findings-{name}"):
         words, way = st.columns([9, 1], vertical_alignment="center")
         number = f"{len(titles)} findings" if len(titles) > 1 else "1 finding"
-        more = " …" if len(titles) > 3 else ""
-        words.markdown(
-            f"**{plain(name)}** :yellow-badge[:material/flag: {number}]  \n{plain('; '.join(titles[:3]))}{more}"
-        )
-        if way.button("Look", key=f"audit-{name}"):
+        first = listed(titles, full="Show", most=3)
+        words.markdown(f"**{plain(name)}** :yellow-badge[:material/flag: {number}]  \n{plain(first)}")
+        if way.button("Show", key=f"audit-{name}"):
             go("data", dataset=name, view="audit")
 
 

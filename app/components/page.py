@@ -1,4 +1,4 @@
-"""What every page has: a heading, errors in words, an empty state, the choice of a data set or run, numbers, colours.
+"""What every page has: a heading, error messages, an empty state, the choice of a data set or run, numbers, colours.
 
 Names that people typed are shown as text: in Streamlit's widgets and tables they are, in headings and
 markdown put them through :func:`plain`.
@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import pandas as pd
 import streamlit as st
 
 from app.client import client
-from app.words import duration, headline, metric, percent, size_of
+from app.components.lists import whole_list
+from app.words import duration, metric, percent, size_of
 from workflows.errors import FieldguideError
+from workflows.palette import PALETTES, Palette
+from workflows.state import State
+from workflows.words import SHOWN
 
 __all__ = [
     "Action",
-    "Colours",
     "ago",
     "colours",
     "count",
@@ -30,7 +34,6 @@ __all__ = [
     "go",
     "guarded",
     "header",
-    "headline",
     "metric",
     "percent",
     "pick_dataset",
@@ -44,49 +47,32 @@ __all__ = [
 
 BadgeColour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 
-STATES: dict[str, tuple[BadgeColour, str]] = {
-    "pending": ("yellow", "hourglass_empty"),
-    "running": ("blue", "play_arrow"),
-    "finished": ("green", "check"),
-    "failed": ("red", "error"),
-    "cancelled": ("gray", "stop"),
-    "interrupted": ("orange", "bolt"),
+STATES: dict[State, tuple[BadgeColour, str]] = {
+    State.PENDING: ("yellow", "hourglass_empty"),
+    State.RUNNING: ("blue", "play_arrow"),
+    State.STOPPING: ("gray", "stop"),
+    State.FINISHED: ("green", "check"),
+    State.SKIPPED: ("gray", "skip_next"),
+    State.FAILED: ("red", "error"),
+    State.CANCELLED: ("gray", "stop"),
+    State.INTERRUPTED: ("orange", "bolt"),
 }
 _MARKED = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])")
 
 
-@dataclass(frozen=True)
-class Colours:
-    """Colours for charts in the theme that the browser shows, from Okabe and Ito's palette."""
-
-    ink: str
-    soft: str
-    line: str
-    train: str
-    val: str
-    test: str
-    good: str
-    bad: str
-    warn: str
-
-
-_LIGHT = Colours("#1c2430", "#5b6675", "#dfe3e8", "#d55e00", "#0072b2", "#9b4f8c", "#009e73", "#d55e00", "#b07d00")
-_DARK = Colours("#e6e9ee", "#9aa5b3", "#30363f", "#ee8a3c", "#56b4e9", "#d795c9", "#3fc79a", "#ee8a3c", "#e6c04c")
-
-
-def colours() -> Colours:
+def colours() -> Palette:
     """Return the colours of the theme that this browser shows."""
-    return _DARK if st.context.theme.type == "dark" else _LIGHT
+    return PALETTES["dark" if st.context.theme.type == "dark" else "light"]
 
 
 def plain(text: object) -> str:
-    """Return `text` so that markdown shows it as it is: one line, nothing in it is a mark-up."""
+    """Return `text` escaped for markdown, on one line: nothing in it acts as mark-up."""
     return _MARKED.sub(r"\\\1", " ".join(str(text).split()))
 
 
 def view(name: str) -> str:
     """Return what `st.switch_page` and `st.page_link` call the page `name`, e.g. `run`."""
-    return f"views/{name}.py"
+    return f"views/{name}/page.py"
 
 
 def go(name: str, **query: str) -> None:
@@ -95,7 +81,7 @@ def go(name: str, **query: str) -> None:
 
 
 def header(title: str, caption: str = "") -> None:
-    """Draw the page's heading; `caption` says in a line what it is for."""
+    """Draw the page's heading; `caption` is one line about its purpose."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.header(plain(title), anchor=False, width="content")
         if caption:
@@ -103,15 +89,17 @@ def header(title: str, caption: str = "") -> None:
 
 
 def show_error(error: FieldguideError) -> None:
-    """Say what went wrong and what to do about it, where the person is looking."""
+    """Show what went wrong and what to do about it, in place."""
     lines = [plain(line) for line in error.message.splitlines()]
     lines += [f"**What to do:** {plain(error.hint)}"] if error.hint else []
     st.error("  \n".join(lines), icon=":material/error:")
+    if len(error.problems) > SHOWN:
+        whole_list(f"All {len(error.problems):,}", pd.DataFrame({"Problem": error.problems}), "problems.csv")
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show a FieldguideError of the body in words in its place; the page goes on behind the block."""
+    """Show a FieldguideError of the body in its place; the page continues after the block."""
     try:
         yield
     except FieldguideError as error:
@@ -130,7 +118,7 @@ class Action:
 
 
 def empty_state(text: str, *actions: Action, key: str = "empty") -> None:
-    """Say that there is nothing here yet, and offer what to do about it."""
+    """Show that there is nothing here yet, and offer what to do about it."""
     with st.container(border=True, horizontal_alignment="center", gap="medium"):
         st.markdown(plain(text), text_alignment="center")
         if not actions:
@@ -150,10 +138,10 @@ def empty_state(text: str, *actions: Action, key: str = "empty") -> None:
                     st.switch_page(view(action.page))
 
 
-def state_badge(state: str) -> None:
-    """Draw a run's state as a coloured word."""
-    colour, icon = STATES.get(state, ("gray", "help"))
-    st.badge(state, color=colour, icon=f":material/{icon}:")
+def state_badge(state: State) -> None:
+    """Draw a state as a coloured word."""
+    colour, icon = STATES[state]
+    st.badge(state.words, color=colour, icon=f":material/{icon}:")
 
 
 def pick_dataset(key: str = "pick") -> str | None:
@@ -161,10 +149,10 @@ def pick_dataset(key: str = "pick") -> str | None:
     with guarded():
         names = [dataset.name for dataset in client().store.datasets.list()]
         if names:
-            return _pick("Data set", "dataset", names, key)
+            return _pick("Data set", "dataset", names, key, client().marks.called("dataset"))
         empty_state(
             "There are no data sets yet.",
-            Action("Bring in photos", page="data", icon="upload", primary=True),
+            Action("Import photos", page="data", icon="upload", primary=True),
             key=key,
         )
     return None
@@ -174,24 +162,24 @@ def pick_run(key: str = "pick") -> str | None:
     """Let a run be chosen, bound to `?run=`; None (and an empty state) if there is none.
 
     Args:
-        key: tells several choices in one page apart.
+        key: distinguishes several choices on one page.
     """
     with guarded():
         ids = client().runs.ids(besides=st.query_params.get("run"))
         if ids:
-            return _pick("Run", "run", ids, key)
+            return _pick("Run", "run", ids, key, client().marks.called("run"))
         train = Action("Set up a training", page="workflow", icon="play_arrow", primary=True)
-        begin = Action("Bring in photos", page="data", icon="upload", primary=True)
-        empty_state("Nothing was trained yet.", train if client().store.datasets.list() else begin, key=key)
+        begin = Action("Import photos", page="data", icon="upload", primary=True)
+        empty_state("There are no runs yet.", train if client().store.datasets.list() else begin, key=key)
     return None
 
 
-def _pick(label: str, parameter: str, options: Sequence[str], key: str) -> str:
-    """Choose one of `options`; the address says which, and other pages begin with the same one."""
+def _pick(label: str, parameter: str, options: Sequence[str], key: str, called: Callable[[str], str]) -> str:
+    """Let one of `options` be chosen; the address holds it, and other pages start with the same one."""
     widget, last = f"{key}-{parameter}", f"last-{parameter}"
     wanted = st.query_params.get(parameter)
     if wanted is not None and wanted not in options:
-        st.warning(plain(f"There is no {label.lower()} {wanted!r} to show here."))
+        st.warning(plain(f"No {label.lower()} is called {wanted!r}."))
     if wanted not in options:
         wanted = st.session_state.get(last)
     st.session_state[widget] = wanted if wanted in options else options[0]
@@ -199,7 +187,7 @@ def _pick(label: str, parameter: str, options: Sequence[str], key: str) -> str:
     def note() -> None:
         st.query_params[parameter] = st.session_state[widget]
 
-    chosen = st.selectbox(label, options, key=widget, on_change=note)
+    chosen = st.selectbox(label, options, key=widget, on_change=note, format_func=called)
     st.session_state[last] = st.query_params[parameter] = chosen
     return chosen
 
@@ -210,7 +198,7 @@ def count(number: int) -> str:
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """Say how long ago `moment` (aware) was, as '5 s ago', '3 min ago', '2 h ago', '4 days ago'; '-' for None."""
+    """Return how long ago `moment` (aware) was, as '5 s ago', '3 min ago', '2 h ago', '4 days ago'; '-' for None."""
     if moment is None:
         return "-"
     seconds = max(0.0, ((now or datetime.now(moment.tzinfo)) - moment).total_seconds())

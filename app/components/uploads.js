@@ -1,4 +1,4 @@
-// Takes dropped files and folders and sends them one by one. Names come from people: they only ever become text.
+// Sends dropped files and folders one by one. Names are user input: they are only ever set as text.
 
 const AT_ONCE = 4;
 const TRIES = 3;
@@ -15,7 +15,7 @@ function counted(number) {
 const readEntries = (reader) => new Promise((done, failed) => reader.readEntries(done, failed));
 const fileOf = (entry) => new Promise((done, failed) => entry.file(done, failed));
 
-// A folder hands out its entries a hundred at a time.
+// A folder returns its entries a hundred at a time.
 async function walk(entry, prefix, found) {
   if (entry.isFile) {
     found.push({ name: prefix + entry.name, file: await fileOf(entry) });
@@ -38,7 +38,7 @@ function chosen(input) {
   return [...input.files].map((file) => ({ name: file.webkitRelativePath || file.name, file }));
 }
 
-// What programs leave in folders is no photo.
+// Skip files that programs leave in folders.
 function wanted({ name }) {
   return !name.split("/").some((part) => part.startsWith(".") || part === "__MACOSX" || part === "Thumbs.db");
 }
@@ -71,7 +71,7 @@ function send(job, item) {
       try {
         why = JSON.parse(request.responseText).error || why;
       } catch {
-        // not from our door
+        // not from our upload route
       }
       fail(why, request.status >= 500 && request.status !== 507);
     };
@@ -104,7 +104,7 @@ async function sendAll(job, items) {
 function tooMuch(items, data) {
   const total = items.reduce((sum, item) => sum + item.file.size, 0);
   const large = items.find((item) => item.file.size > data.maxFile);
-  if (large) return `${large.name} has ${words(large.file.size)}; a file may have ${words(data.maxFile)}.`;
+  if (large) return `${large.name} has ${words(large.file.size)}; the limit for a file is ${words(data.maxFile)}.`;
   if (total > data.maxTotal) return `These are ${words(total)}; ${words(data.maxTotal)} can come at once.`;
   if (items.length > data.maxFiles) return `These are ${counted(items.length)}; ${counted(data.maxFiles)} can come at once.`;
   return "";
@@ -122,12 +122,12 @@ export default function (component) {
   part("hint").textContent = data.hint;
   part("limits").textContent = data.limits;
   part("limits").hidden = !data.limits;
-  zone.current = { data, setStateValue }; // what a drop that is under way must use after the page ran again
+  zone.current = { data, setStateValue }; // what a running upload must use after the page was rerun
 
   const begin = async (gather) => {
     if (zone.job) return;
     const { data: now } = zone.current;
-    say("Looking through what was dropped …");
+    say("Reading what was dropped …");
     const items = (await gather()).filter(wanted);
     const refused = items.length ? tooMuch(items, now) : "There is no file in it.";
     if (refused) return say(refused, true);
@@ -144,7 +144,7 @@ export default function (component) {
     zone.job = null;
     zone.classList.remove("busy");
     if (job.stopped || failed.length === items.length) {
-      say(job.stopped ? "Stopped." : `Nothing could be taken in: ${failed[0][1]}`, true);
+      say(job.stopped ? "Stopped." : `Nothing could be uploaded: ${failed[0][1]}`, true);
       if (!job.stopped) return;
     } else {
       say(`${counted(items.length - failed.length)} arrived.`);

@@ -1,4 +1,4 @@
-"""A place to drop photos, folders and archives on; they go to disk as they come, whatever their number."""
+"""A drop zone for photos, folders and archives, which stream to disk, whatever their number."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, Batch
+from app.components.component_key import component_key
 from app.components.page import count, plain, size_of
 
 PATH = "fieldguide/upload"
@@ -38,15 +39,15 @@ _component = st.components.v2.component(
 
 
 def drop_zone(*, key: str, title: str, hint: str, many: bool = True) -> Batch | None:
-    """Let files be dropped; return the batch once it is there.
+    """Let files be dropped; return the batch once it is complete.
 
-    What was returned stays the answer until :func:`forget_drop`; files that could not be taken in are named.
+    The same batch is returned until :func:`forget_drop`; files that failed are listed.
 
     Args:
-        key: tells several zones apart.
+        key: distinguishes several zones.
         title: what may be dropped.
         hint: a line below.
-        many: say how much may come at once; of no use where one photo is asked for.
+        many: show the limits for many files; not useful where one photo is expected.
     """
     batch = _batch(key)
     if st.session_state.get(f"{key}-arrived") == batch.ticket:
@@ -62,7 +63,7 @@ def drop_zone(*, key: str, title: str, hint: str, many: bool = True) -> Batch | 
         "maxTotal": MAX_TOTAL_BYTES,
         "maxFiles": MAX_FILES,
     }
-    widget = f"{key}-{batch.ticket[:8]}"
+    widget = component_key(f"{key}-{batch.ticket[:8]}")
     result = _component(key=widget, data=data, default={"done": None}, on_done_change=_nothing)
     done: dict[str, Any] = result.get("done") or {}
     if done.get("ticket") != batch.ticket:
@@ -76,7 +77,7 @@ def drop_zone(*, key: str, title: str, hint: str, many: bool = True) -> Batch | 
 
 
 def _arrived(key: str, batch: Batch) -> None:
-    """Say what came, and what did not; offer to begin anew."""
+    """Show what arrived and what did not; offer to start over."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         files = f"{count(len(batch.files))} file{'s' if len(batch.files) != 1 else ''}"
         st.markdown(f":material/task_alt: {files}, {size_of(batch.bytes)}, arrived.", width="stretch")
@@ -84,11 +85,11 @@ def _arrived(key: str, batch: Batch) -> None:
     number, failed = st.session_state.get(f"{key}-failed", (0, []))
     if number:
         name, why = failed[0]
-        st.warning(plain(f"{count(number)} did not come, e.g. {name}: {why}"))
+        st.warning(plain(f"{count(number)} did not arrive, e.g. {name}: {why}"))
 
 
 def forget_drop(key: str) -> None:
-    """Begin anew: what was dropped before is removed from the disk, unless somebody took it over."""
+    """Start over: what was dropped before is removed from the disk, unless something uses it."""
     ticket = st.session_state.pop(f"{key}-ticket", None)
     batch = client().uploads.find(ticket) if ticket else None
     if batch is not None:
@@ -96,7 +97,7 @@ def forget_drop(key: str) -> None:
 
 
 def hand_over(key: str) -> None:
-    """Begin anew, and leave what was dropped to whoever works with it; it is kept until they discard it."""
+    """Start over, and leave what was dropped to whatever uses it, which discards it later."""
     ticket = st.session_state.pop(f"{key}-ticket", None)
     batch = client().uploads.find(ticket) if ticket else None
     if batch is not None:

@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 CHROMIUM = Path(os.environ.get("FIELDGUIDE_CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [
@@ -22,6 +22,7 @@ ARGUMENTS = [
 ]
 WIDTH, HEIGHT = 1280, 900
 TIMEOUT_SECONDS = 60.0
+STILL_MS = 400
 expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
 HERE = ("127.0.0.1", "localhost", "")
 
@@ -52,6 +53,21 @@ def open_page(browser: Browser, scheme: Literal["light", "dark"] = "light") -> P
 def settle(page: Page) -> None:
     """Wait until Streamlit has drawn what it was asked for."""
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def still(target: Locator) -> Locator:
+    """Wait until an element has stopped moving, and return it.
+
+    Charts and pictures that arrive above a button push it down; between press and release of the mouse that costs the
+    click. A person waits for the page to come to rest; a script must be told.
+    """
+    target.wait_for()
+    before = None
+    while before is None or target.bounding_box() != before:
+        settle(target.page)
+        before = target.bounding_box()
+        target.page.wait_for_timeout(STILL_MS)
+    return target
 
 
 @pytest.fixture

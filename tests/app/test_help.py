@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from app.cli import app
-from tests.processes import fieldguide
+from tests.processes import fieldguide, installed_fieldguide
 
 ROOT_COMMAND = typer.main.get_command(app)
 PROMISED = (
@@ -25,6 +25,8 @@ PROMISED = (
     "dataset history",
     "dataset diff",
     "dataset undo",
+    "dataset redo",
+    "dataset restore",
     "dataset relabel",
     "dataset remove",
     "dataset move",
@@ -32,6 +34,7 @@ PROMISED = (
     "dataset merge-classes",
     "dataset resplit",
     "dataset delete",
+    "dataset suspects",
     "workflow recommend",
     "workflow show",
     "workflow check",
@@ -58,13 +61,16 @@ PROMISED = (
     "models rollback",
     "models export",
     "models retrain",
+    "models threshold",
     "runs delete",
     "schedule add",
+    "schedule edit",
     "schedule list",
     "schedule run-now",
     "watch add",
     "alerts add",
     "tune",
+    *(f"{group} {verb}" for group in ("runs", "dataset") for verb in ("rename", "note", "tag", "star")),
 )
 
 
@@ -109,7 +115,7 @@ def test_every_option_is_explained_and_json_is_one_of_them(verb: str) -> None:
 
 
 def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
-    assert fieldguide(tmp_path / "home", "--version").stdout.strip() == f"fieldguide {version('fieldguide')}"
+    assert installed_fieldguide(tmp_path / "home", "--version").stdout.strip() == f"fieldguide {version('fieldguide')}"
 
 
 @pytest.mark.parametrize("arguments", [(), ("bogus",), ("train",), ("runs", "list", "--bogus"), ("predict", "latest")])

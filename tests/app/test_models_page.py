@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from app.client.models import Models
-from flows.errands import Errand, Errands
+from flows.background_jobs import BackgroundJob, BackgroundJobs
 from tests.app.homes import write_decisions
-from tests.app.pages import copied, opened, show, sound, words
+from tests.app.pages import opened, show, sound, words
 from tests.app.studio import eventually
 from workflows.errors import ModelError, UsageError
 from workflows.registry import models as registry
-from workflows.retraining.plan import RetrainSettings
+from workflows.requests import RetrainSettings
+from workflows.state import State
 from workflows.store.store import Store
 
 page = partial(show, "models")
@@ -31,37 +31,35 @@ def written(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path
     return write_decisions(tmp_path_factory.mktemp("models") / "home", tiny_source).home
 
 
-@pytest.fixture
-def store(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A copy that a test may change."""
-    with opened(copied(written, tmp_path), monkeypatch) as store:
-        yield store
-
-
 def test_a_list_of_models_with_their_champions(store: Store) -> None:
     test = page()
     (row,) = test.dataframe[0].value.to_dict("records")
     champion = registry.champion(store, "digits")
     assert row["Model"] == "digits"
     assert row["Champion"] == f"v{champion.number} of 2"
-    assert row["Accuracy"] == pytest.approx(100 * champion.metrics["test"]["top1"])
-    assert "to" in row["95 % interval"]
+    measured = champion.metrics["test"]
+    assert row["Top-1"] == f"{100 * measured['top1']:.1f} %" and "to" in row["95 % interval"]
+    assert row["Judged on"] == f"{measured['support']} test images"
     assert row["Trained on"] == f"{champion.dataset} v{champion.version}"
 
 
 def test_promoting_and_rolling_back_ask_for_a_reason_and_are_logged(store: Store) -> None:
     other = 3 - registry.champion(store, "digits").number
     models = Models(store)
-    with pytest.raises(UsageError, match="Why"):
+    with pytest.raises(UsageError, match="reason"):
         models.promote("digits", other, " ")
-    models.promote("digits", other, "looks better")
+    assert models.evidence("digits", other).worse
+    with pytest.raises(ModelError):
+        models.promote("digits", other, "looks better")
+    models.promote("digits", other, "looks better", accept_worse=True)
     test = page(model="digits")
     assert f"digits v{other}" in words(test)
     assert "looks better" in words(test)
     key = f"digits-{len(store.models.promotions('digits'))}"
     test.button(key=f"rollback-go-{key}").click()
     test = sound(test.run())
-    assert any("Why" in error.value for error in test.error)
+    assert any("reason" in error.value for error in test.error)
+    assert registry.champion(store, "digits").number == other
     test.text_input(key=f"rollback-why-{key}").input("complaints")
     test.button(key=f"rollback-go-{key}").click()
     sound(test.run())
@@ -108,8 +106,8 @@ def test_decisions_with_everything_that_spoke_for_them(store: Store) -> None:
     assert judged.reason.split(";")[0][:20] in words(test)
     assert len(test.dataframe) == 3  # the log, the metrics, the classes
     assert b"<html" in (Models(store).report(judged.decision_id) or b"")
-    assert "There is no decision" in words(page(model="digits", view="decisions", decision="never"))
-    assert "There is no model" in words(page(model="nobody"))
+    assert "'never'" in words(page(model="digits", view="decisions", decision="never"))
+    assert "'nobody'" in words(page(model="nobody"))
 
 
 def test_the_form_asks_for_every_setting_and_keeps_to_its_bounds(store: Store) -> None:
@@ -120,7 +118,7 @@ def test_the_form_asks_for_every_setting_and_keeps_to_its_bounds(store: Store) -
             assert any(each.key == f"retrain-digits-{name}" for each in test.number_input), name
             assert test.number_input(key=f"retrain-digits-{name}").value == field.default
     assert test.selectbox(key="retrain-digits-start_from").value == "pretrained"
-    assert numbers["Level of the test"].value == 0.05
+    assert numbers["Significance level"].value == 0.05
     with pytest.raises(UsageError, match="min_changes"):
         Models(store).retrain("digits", {"min_changes": -1})
     with pytest.raises(ModelError):
@@ -130,44 +128,44 @@ def test_the_form_asks_for_every_setting_and_keeps_to_its_bounds(store: Store) -
 @pytest.mark.slow
 def test_retraining_runs_beside_the_page_and_its_outcome_is_shown(store: Store) -> None:
     models = Models(store)
-    errand = models.retrain("digits", {})  # nothing is new: done at once
-    end_of(models.errands, errand.id)
-    assert models.errands.outcome(errand) == {"subject": errand.subject}, models.errands.last_words(errand)
-    assert models.decision(errand.subject).outcome == "unchanged"
-    assert models.decision(errand.subject).trigger.endswith("in the studio")
+    job = models.retrain("digits", {})  # nothing is new: done at once
+    end_of(models.jobs, job.id)
+    assert models.jobs.outcome(job) == {"subject": job.subject}, models.jobs.log_tail(job)
+    assert models.decision(job.subject).outcome == "unchanged"
+    assert models.decision(job.subject).trigger.endswith("in the studio")
     assert "Nothing to do" in words(page(model="digits", view="retrain"))
 
 
-def test_errands_tell_how_they_stand(store: Store) -> None:
-    errands = Errands(store)
-    assert errands.all() == []
-    errand = _recorded(errands)
-    assert errands.state(errand) == "running"  # its process may still be starting
-    dead = replace(errand, process="1@1.0")
-    errands.write(dead)
-    assert errands.state(dead) == "interrupted"
-    errands.stop(dead)
-    assert errands.state(dead) == "stopped"
-    errands.end(dead, {"error": "no memory", "hint": "close programs"})
-    assert errands.state(dead) == "failed"
-    errands.end(dead, {"subject": "x"})
-    assert errands.state(dead) == "done"
-    assert errands.all("retrain", "digits") == [dead]
-    assert errands.all("tune") == []
+def test_jobs_show_their_state(store: Store) -> None:
+    jobs = BackgroundJobs(store)
+    assert jobs.all() == []
+    job = _recorded(jobs)
+    assert jobs.state(job) == "running"  # its process may still be starting
+    dead = replace(job, process="1@1.0")
+    jobs.write(dead)
+    assert jobs.state(dead) == "interrupted"
+    jobs.stop(dead)
+    assert jobs.state(dead) == State.CANCELLED
+    jobs.end(dead, {"error": "no memory", "hint": "close programs"})
+    assert jobs.state(dead) == "failed"
+    jobs.end(dead, {"subject": "x"})
+    assert jobs.state(dead) == State.FINISHED
+    assert jobs.all("retrain", "digits") == [dead]
+    assert jobs.all("tune") == []
 
 
-def _recorded(errands: Errands) -> Errand:
-    errand = Errand("one", "retrain", "digits", "d", {}, "ada", "2026-01-01T00:00:00+00:00", time.time())
-    errands.write(errand)
-    return errand
+def _recorded(jobs: BackgroundJobs) -> BackgroundJob:
+    job = BackgroundJob("one", "retrain", "digits", "d", {}, "ada", "2026-01-01T00:00:00+00:00", time.time())
+    jobs.write(job)
+    return job
 
 
-def end_of(errands: Errands, errand_id: str) -> None:
-    """Wait until an errand's process has ended."""
+def end_of(jobs: BackgroundJobs, job_id: str) -> None:
+    """Wait until a job's process has ended."""
 
     def over() -> bool:
-        found = errands.find(errand_id)
-        return found is not None and errands.state(found) not in ("running", "stopping")
+        found = jobs.find(job_id)
+        return found is not None and not jobs.state(found).alive
 
     eventually(over, 180)
 

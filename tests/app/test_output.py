@@ -15,11 +15,12 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.options import parse_shares
 from app.output import document_of
-from app.words import duration, size_of
+from app.request_options import parse_shares
+from app.words import duration, metrics_table, size_of, with_absent
 from tests.processes import ROOT, environment
 from workflows.store.files import to_plain
+from workflows.targets.metrics import METRICS
 
 NOISY = """
 import ctypes, os, subprocess, sys
@@ -116,3 +117,22 @@ def test_times_and_sizes_read_well() -> None:
         "2 h 10 min",
     ]
     assert [size_of(b) for b in (12, 5_000, 3_400_000, 2_100_000_000)] == ["12 B", "5 kB", "3.4 MB", "2.1 GB"]
+
+
+def test_a_mean_over_classes_says_beside_its_number_what_it_leaves_out() -> None:
+    held = {"top1": 0.5, "f1_macro": 0.25, "ece": 0.02, "support": 4, "absent": ["180"], "uncalibrated": {"ece": 0.3}}
+    table = metrics_table({"val": {**held, "absent": [], "uncalibrated": None}, "test": held})
+    cells = {
+        str(title): (str(val), str(test)) for title, val, test in zip(*(c.cells for c in table.columns), strict=True)
+    }
+    assert cells["F1 (macro)"] == ("25.0 %", "25.0 %, without 180")
+    assert cells["top-1 accuracy"] == ("50.0 %", "50.0 %")
+    assert cells["expected calibration error"] == ("0.0200", "0.0200")
+    assert cells["  before calibration"] == ("-", "0.3000")
+
+
+def test_only_means_over_classes_leave_classes_out() -> None:
+    title = {name: METRICS[name].title for name in ("f1_macro", "top1", "recall_macro")}
+    assert with_absent("val/f1_macro", ["180"]) == f"{title['f1_macro']}, without 180"
+    assert with_absent("val/top1", ["180"]) == title["top1"]
+    assert with_absent("recall_macro", []) == title["recall_macro"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.photos import digit_folders
-from tests.processes import fieldguide
+from tests.processes import installed_fieldguide
 
 # Python imports a module of this name by itself, in the command's process and in all that it starts.
 SITECUSTOMIZE = """
@@ -51,7 +51,7 @@ def test_a_run_opens_no_connection_and_starts_no_installer(tmp_path: Path) -> No
     photos, hook, log = digit_folders(tmp_path / "digits"), tmp_path / "hook", tmp_path / "egress.jsonl"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(SITECUSTOMIZE)
-    done = fieldguide(tmp_path / "home", "train", photos, *TRAIN, PYTHONPATH=str(hook), EGRESS_LOG=str(log))
+    done = installed_fieldguide(tmp_path / "home", "train", photos, *TRAIN, PYTHONPATH=str(hook), EGRESS_LOG=str(log))
     assert done.code == 0, done.stderr
     reports = [json.loads(line) for line in log.read_text().splitlines()]
     hooked = {Path(argv[0]).name for kind, _, argv in reports if kind == "hooked" and argv}
@@ -65,7 +65,7 @@ def test_a_run_opens_no_connection_and_starts_no_installer(tmp_path: Path) -> No
 def test_the_whole_job_works_with_no_network_at_all(tmp_path: Path) -> None:
     photos = digit_folders(tmp_path / "digits")
     jail = ("unshare", "-rn", "sh", "-c", 'ip link set lo up 2>/dev/null; exec "$@"', "sh")
-    done = fieldguide(tmp_path / "home", "train", photos, *TRAIN, wrap=jail)
+    done = installed_fieldguide(tmp_path / "home", "train", photos, *TRAIN, wrap=jail)
     assert done.code == 0, done.stderr
     assert done.document["state"] == "finished"
 
@@ -74,7 +74,7 @@ def test_weights_that_cannot_be_had_are_an_error_that_names_the_ways_out(tmp_pat
     photos = digit_folders(tmp_path / "digits")
     if not may_leave_the_network():
         pytest.skip("NO NETWORK NAMESPACE HERE: missing weights without a network were NOT tested")
-    done = fieldguide(
+    done = installed_fieldguide(
         tmp_path / "home", "train", photos, "--size", 32, "--epochs", 1, "--json", wrap=("unshare", "-rn"), timeout=280
     )
     assert done.code == 1

@@ -17,7 +17,7 @@ import pytest
 
 from tests.app.conftest import Trained
 from tests.processes import FIELDGUIDE, environment, fieldguide
-from workflows.serving.door import is_loopback
+from workflows.serving.listening import is_loopback
 
 SAME = 1e-4
 """How far two answers about one photo may be apart, by the specification."""

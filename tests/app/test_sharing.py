@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app import oidc, upload_caps, web_server
+from app import oidc
 from app.password import NAME, SHORTEST
 from app.sessions import SECONDS
-from app.studio import Door, check_door
+from app.studio import ListenAddress, check_access
 from tests.processes import ROOT
 from workflows.errors import UsageError
+from workflows.settings import MAX_DROPPED_GB, MAX_UPLOAD_MB, MAX_UPLOADS_MB
 
 PAGE = (ROOT / "docs" / "sharing.md").read_text(encoding="utf-8")
 
@@ -34,18 +35,14 @@ def test_its_example_of_accounts_is_understood(tmp_path: Path) -> None:
         oidc.check(tmp_path)
 
 
-def test_nobody_else_is_let_in_before_there_is_a_login(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="everybody on the network"):
-        check_door(tmp_path, Door("0.0.0.0", 8501))
+def test_other_machines_need_a_login(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--set-password"):
+        check_access(tmp_path, ListenAddress("0.0.0.0", 8501))
     (tmp_path / NAME).write_text("{}")
-    check_door(tmp_path, Door("0.0.0.0", 8501))
+    check_access(tmp_path, ListenAddress("0.0.0.0", 8501))
 
 
 def test_its_numbers_are_those_of_the_programme() -> None:
-    limits = {
-        web_server.UPLOAD_VARIABLE: web_server.UPLOAD_MB,
-        upload_caps.TOTAL_VARIABLE: upload_caps.TOTAL_MB,
-        upload_caps.DROPPED_VARIABLE: upload_caps.DROPPED_GB,
-    }
-    assert dict(re.findall(r"\| `(\w+)` \| (\d+) \|", PAGE)) == {name: str(most) for name, most in limits.items()}
+    limits = {one.variable: one.default for one in (MAX_UPLOAD_MB, MAX_UPLOADS_MB, MAX_DROPPED_GB)}
+    assert dict(re.findall(r"\| `(\w+)` \| (\d+) \|", PAGE)) == limits
     assert f"({SHORTEST} characters or more)" in PAGE and SECONDS == 7 * 24 * 3600

@@ -1,4 +1,4 @@
-"""`fieldguide up`: what it starts, who may come in, what it leaves behind."""
+"""`fieldguide up`: what it starts, the login, what it leaves behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,8 +19,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.password import is_right, set_password
 from tests.app.browser import open_page, settle
-from tests.app.studio import StartedStudio, eventually, gone, start_studio
-from tests.processes import fieldguide
+from tests.app.studio import StartedStudio, eventually, gone, running_studio
+from tests.processes import installed_fieldguide
+from tests.texts import mentions
 from tests.tiny import write_tiny
 from workflows.errors import UsageError
 
@@ -76,7 +78,7 @@ def test_what_it_keeps_for_its_own_processes_nobody_else_can_read(studio: Starte
 
 
 def test_a_second_start_says_where_the_first_one_is(studio: StartedStudio) -> None:
-    second = fieldguide(studio.home, "up", "--port", 0, "--no-browser")
+    second = installed_fieldguide(studio.home, "up", "--port", 0, "--no-browser")
     assert second.code == 1
     assert "already up" in second.stderr
     assert studio.url in second.stderr
@@ -85,7 +87,7 @@ def test_a_second_start_says_where_the_first_one_is(studio: StartedStudio) -> No
 def test_home_shows_the_way_in(studio: StartedStudio, page: Page) -> None:
     page.goto(studio.url)
     expect(page.get_by_role("heading", name="Fieldguide")).to_be_visible()
-    expect(page.get_by_text("1 · Bring in photos")).to_be_visible()
+    expect(page.get_by_text("1 · Import")).to_be_visible()
     expect(page.get_by_role("button", name="Try it on the embedded data set")).to_be_visible()
     settle(page)
 
@@ -107,7 +109,7 @@ def test_a_part_that_dies_is_started_again_and_reported(studio: StartedStudio, p
     eventually(lambda: studio.state("web") == "running" and studio.file.parts["web"].pid != before)
     part = studio.file.parts["web"]
     assert (part.restarts, part.exit_code) == (1, -signal.SIGKILL)
-    assert "web was ended by signal 9" in studio.said.read_text()
+    assert mentions(studio.said.read_text(), "web", "signal 9")
     studio.client.studio.start_training({"source": str(studio.home), "epochs": 1})  # so that Home is no first start
     page.goto(studio.url)
     expect(page.get_by_text("The web process died")).to_be_visible()
@@ -126,14 +128,14 @@ def test_ctrl_c_leaves_nothing(studio: StartedStudio) -> None:
 
 def test_a_taken_port_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        refused = fieldguide(tmp_path / "home", "up", "--port", taken.getsockname()[1], "--no-browser")
+        refused = installed_fieldguide(tmp_path / "home", "up", "--port", taken.getsockname()[1], "--no-browser")
     assert refused.code == 1
     assert "Address already in use" in refused.stderr
     assert "--port" in refused.stderr
 
 
 def test_beyond_this_machine_only_with_a_login(tmp_path: Path) -> None:
-    refused = fieldguide(tmp_path / "home", "up", "--host", "0.0.0.0", "--port", 0, "--no-browser")
+    refused = installed_fieldguide(tmp_path / "home", "up", "--host", "0.0.0.0", "--port", 0, "--no-browser")
     assert refused.code == 2
     assert "--set-password" in refused.stderr
 
@@ -141,7 +143,7 @@ def test_beyond_this_machine_only_with_a_login(tmp_path: Path) -> None:
 def test_a_password_is_kept_as_a_hash(tmp_path: Path) -> None:
     home = tmp_path / "home"
     secret = "three plain words"
-    done = fieldguide(home, "up", "--set-password", "--json", FIELDGUIDE_PASSWORD=secret)
+    done = installed_fieldguide(home, "up", "--set-password", "--json", FIELDGUIDE_PASSWORD=secret)
     assert (done.code, json.loads(done.stdout)["password"]) == (0, "set")
     kept = home / "password"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -156,12 +158,11 @@ def test_a_password_is_kept_as_a_hash(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_passes_the_door_without_the_password(tmp_path: Path, chromium: Browser) -> None:
+def test_the_studio_needs_the_password(tmp_path: Path, chromium: Browser) -> None:
     home = tmp_path / "home"
     set_password(home, "three plain words")
-    studio = start_studio(home).wait_for("web")
     page = open_page(chromium)
-    try:
+    with closing(page.context), running_studio(home) as studio:
         page.goto(studio.url + "/evaluation")
         page.get_by_label("Password", exact=True).fill("something else")
         page.get_by_role("button", name="Open the studio").click()
@@ -178,67 +179,61 @@ def test_nobody_passes_the_door_without_the_password(tmp_path: Path, chromium: B
         ]
         page.get_by_role("link", name="Sign out").click()
         expect(page.get_by_label("Password", exact=True)).to_be_visible()
-    finally:
-        page.context.close()
-        studio.end()
 
 
 @pytest.mark.slow
 def test_a_training_outlives_the_page_and_stops_cleanly_with_the_studio(tmp_path: Path) -> None:
-    studio = start_studio(tmp_path / "home").wait_for("web", "runner", "prefect")
-    source = write_tiny(tmp_path / "digits")
-    runs = studio.client.store.runs
-    run_id = studio.client.studio.start_training({**SLOW_TRAINING, "source": str(source)})
-    eventually(lambda: len(runs.steps(run_id)) > 0, what=studio.logs())
-    assert runs.get(run_id).flow_run_id  # Prefect knows it
-    for part in ("web", "runner"):
-        pid = studio.file.parts[part].pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-    step = runs.steps(run_id)["step"].max()
-    eventually(lambda: runs.steps(run_id)["step"].max() > step + 2)
-    assert runs.get(run_id).state == "running"
-    eventually(lambda: studio.state("web") == studio.state("runner") == "running")
-    family = studio.family()
-    studio.end(signal.SIGTERM)
-    assert not gone(family)
-    stopped = runs.get(run_id)
-    assert (stopped.state, stopped.pid is not None) == ("interrupted", True)
-    assert not psutil.pid_exists(stopped.pid or 0)
+    with running_studio(tmp_path / "home", "web", "runner", "prefect") as studio:
+        source = write_tiny(tmp_path / "digits")
+        runs = studio.client.store.runs
+        run_id = studio.client.studio.start_training({**SLOW_TRAINING, "source": str(source)})
+        eventually(lambda: len(runs.steps(run_id)) > 0, what=studio.logs())
+        assert runs.get(run_id).flow_run_id  # Prefect knows it
+        for part in ("web", "runner"):
+            pid = studio.file.parts[part].pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        step = runs.steps(run_id)["step"].max()
+        eventually(lambda: runs.steps(run_id)["step"].max() > step + 2)
+        assert runs.get(run_id).state == "running"
+        eventually(lambda: studio.state("web") == studio.state("runner") == "running")
+        family = studio.family()
+        studio.end(signal.SIGTERM)
+        assert not gone(family)
+        stopped = runs.get(run_id)
+        assert (stopped.state, stopped.pid is not None) == ("interrupted", True)
+        assert not psutil.pid_exists(stopped.pid or 0)
 
 
 @pytest.mark.slow
 def test_kill_9_of_the_studio_leaves_nothing_and_the_run_can_be_resumed(tmp_path: Path) -> None:
-    studio = start_studio(tmp_path / "home").wait_for("web", "runner", "prefect")
-    source = write_tiny(tmp_path / "digits")
-    run_id = studio.client.studio.start_training({**SLOW_TRAINING, "source": str(source)})
-    runs = studio.client.store.runs
-    eventually(lambda: len(runs.steps(run_id)) > 0, what=studio.logs())
-    family = studio.family()
-    studio.process.kill()
-    studio.process.wait()
-    assert not gone(family)
-    runs.reconcile()
-    assert runs.get(run_id).state == "interrupted"
+    with running_studio(tmp_path / "home", "web", "runner", "prefect") as studio:
+        source = write_tiny(tmp_path / "digits")
+        run_id = studio.client.studio.start_training({**SLOW_TRAINING, "source": str(source)})
+        runs = studio.client.store.runs
+        eventually(lambda: len(runs.steps(run_id)) > 0, what=studio.logs())
+        family = studio.family()
+        studio.process.kill()
+        studio.process.wait()
+        assert not gone(family)
+        runs.reconcile()
+        assert runs.get(run_id).state == "interrupted"
 
-    again = start_studio(tmp_path / "home").wait_for("web", "runner", "prefect")
-    try:
+    with running_studio(tmp_path / "home", "web", "runner", "prefect") as again:
         step = runs.steps(run_id)["step"].max()
         again.client.studio.resume(run_id)
         eventually(lambda: runs.steps(run_id)["step"].max() > step + 1, what=again.logs())
         again.client.studio.stop_and_keep(run_id)
         eventually(lambda: runs.get(run_id).state == "finished", what=again.logs())
-    finally:
-        again.end()
 
 
 @pytest.mark.slow
 def test_ctrl_c_at_the_whole_group_leaves_nothing(tmp_path: Path) -> None:
     """As a terminal does it."""
-    studio = start_studio(tmp_path / "home").wait_for("web")
-    family = studio.family()
-    os.killpg(studio.process.pid, signal.SIGINT)
-    assert studio.process.wait(timeout=40) == 0
-    assert not gone(family)
-    done = subprocess.run(["pgrep", "-g", str(studio.process.pid)], capture_output=True, check=False)
-    assert done.returncode == 1
+    with running_studio(tmp_path / "home") as studio:
+        family = studio.family()
+        os.killpg(studio.process.pid, signal.SIGINT)
+        assert studio.process.wait(timeout=40) == 0
+        assert not gone(family)
+        done = subprocess.run(["pgrep", "-g", str(studio.process.pid)], capture_output=True, check=False)
+        assert done.returncode == 1

@@ -13,7 +13,7 @@ from tests.app.conftest import Trained
 from tests.photos import digit_folders
 from tests.processes import fieldguide
 
-METRICS = {"top1", "top5", "precision_macro", "recall_macro", "f1_macro", "average_confidence", "ece"}
+METRICS = {"top1", "precision_macro", "recall_macro", "f1_macro", "average_confidence", "ece"}
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,7 @@ def test_datasets_are_listed_shown_and_exported(trained: Trained, tmp_path: Path
     assert shown["splits"]["train"] > shown["splits"]["test"] > 0
     done = trained.fieldguide("dataset", "export", "digits", tmp_path / "out", "--format", "folders", "--json")
     assert done.document["images"] == 60
+    assert (done.document["renamed"], done.document["table"]) == ({}, None)
     assert len(list((tmp_path / "out").rglob("*.png"))) == 60
 
 
@@ -251,7 +252,33 @@ def test_doctor_checks_everything(trained: Trained) -> None:
     done = trained.fieldguide("doctor", "--json")
     assert done.code == 0, done.stdout
     checks = {finding["check"]: finding["state"] for finding in done.document["findings"]}
-    assert set(checks) == {"python", "packages", "devices", "home", "records", "weights", "server", "privacy"}
+    assert set(checks) == {
+        "python",
+        "packages",
+        "devices",
+        "settings",
+        "home",
+        "records",
+        "weights",
+        "server",
+        "privacy",
+    }
     assert checks["server"] == checks["packages"] == checks["privacy"] == "ok"
     warned = [finding for finding in done.document["findings"] if finding["state"] != "ok"]
     assert all(finding["mend"] for finding in warned)
+
+
+def test_a_dry_run_says_what_would_end_the_training_and_trains_nothing(trained: Trained) -> None:
+    name, before = trained.result["dataset"]["name"], sorted((trained.home / "runs").iterdir())
+    ready = trained.fieldguide("train", name, "--dry-run", "--weights", "none", "--size", 32, "--json")
+    assert ready.code == 0, ready.stderr
+    assert ready.document["ready"] and ready.document["estimate"]["seconds"] > 0
+    states = {check["subject"]: check["state"] for check in ready.document["checks"]}
+    assert set(states) == {"device", "memory", "disk", "weights", "split", "audit"}
+    assert states["weights"] == states["audit"] == "ok"
+    absent = trained.fieldguide("train", name, "--dry-run", "--weights", "none", "--size", 32, "--device", 99, "--json")
+    assert absent.code == 1 and not absent.document["ready"]
+    found = next(check for check in absent.document["checks"] if check["subject"] == "device")
+    assert found["state"] == "fail" and found["ways"][0]["command"] == "--device auto"
+    assert trained.fieldguide("train", trained.photos, "--dry-run").code == 2, "a folder is imported first"
+    assert sorted((trained.home / "runs").iterdir()) == before

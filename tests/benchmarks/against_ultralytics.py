@@ -56,8 +56,8 @@ OURS = """
 import sys
 from pathlib import Path
 import workflows
-from workflows.pipeline import RunContext, TrainRequest, create_run, do_stage
-from workflows.stages import STAGES
+from workflows.pipeline import RunContext, create_run, do_step, walk
+from workflows.requests import TrainRequest
 from workflows.store.store import Store
 tree, weights, seconds, seed = sys.argv[1:]
 store = Store()
@@ -66,19 +66,20 @@ minutes = (float(seconds) + 10) / 60
 request = TrainRequest(source=tree, weights=weights, minutes=minutes, seed=int(seed), device="cpu", goal="balanced")
 run = create_run(store, request)
 context = RunContext(store, run.run_id)
-for stage in STAGES[: [stage.key for stage in STAGES].index("training") + 1]:
-    do_stage(context, stage)
+for step in walk(context):
+    do_step(context, step)
+    if step.key == "training":
+        break
 print("RUN", run.run_id)
 """
 
 JUDGE_OURS = """
 import sys
 import workflows
-from workflows.pipeline import RunContext, do_stage
-from workflows.stages import STAGES
+from workflows.pipeline import RunContext, do_step, walk
 from workflows.store.store import Store
 context = RunContext(Store(), sys.argv[1])
-answer = do_stage(context, next(stage for stage in STAGES if stage.key == "evaluation"))
+answer = do_step(context, next(step for step in walk(context) if step.key == "evaluation")).document()
 model, training = context.workflow.model, context.workflow.training
 print("TOP1", answer["metrics"]["test"]["top1"])
 print("CHOICE", f"{model.image_size} px, {training.epochs} epochs, batch {training.batch}")

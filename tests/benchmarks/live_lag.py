@@ -28,7 +28,7 @@ import psutil
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from tests.app.browser import ARGUMENTS, CHROMIUM, open_page, settle
-from tests.app.studio import StartedStudio, start_studio
+from tests.app.studio import StartedStudio, running_studio
 from workflows.graph.workflow import load_template
 from workflows.store.store import Store
 from workflows.training.recorder import Recorder
@@ -67,7 +67,7 @@ class Trainer:
 
     def work(self) -> None:
         """Go on until it is over."""
-        runs, folder = self.store.runs, self.store.run_folder(self.run_id) / "training"
+        runs, folder = self.store.runs, self.store.run_folder(self.run_id).training
         with runs.alive(self.run_id):
             recorder = Recorder(
                 folder,
@@ -200,14 +200,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the studio is ended then, too
-    with tempfile.TemporaryDirectory() as folder:
-        studio = start_studio(Path(folder) / "home")
-        try:
-            studio.wait_for("web")
-            studio.wait_for(*studio.file.parts)
-            measure(studio, options.minutes)
-        finally:
-            studio.end()
+    with tempfile.TemporaryDirectory() as folder, running_studio(Path(folder) / "home") as studio:
+        studio.wait_for(*studio.file.parts)
+        measure(studio, options.minutes)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance
 
+from tests.data.exposures import exposures, part_of
+from workflows.data.look_alikes import look_alikes
 from workflows.data.measures import Measures, measure_file, measures_table
-from workflows.data.near import compare_thumbnails, confirmed, copies, hash_values, near_pairs, thumbnail_values
+from workflows.data.near import copies, hash_values
+from workflows.data.splits import assign_splits
 
 SHOWN = 60
 
@@ -67,16 +70,48 @@ WAYS: dict[str, Callable[[Image.Image], bytes]] = {
 
 
 def compared(originals: Sequence[Measures], others: Sequence[Measures]) -> pd.DataFrame:
-    """Return how far each image is from its counterpart, with the columns of `near_pairs`."""
-    both = pd.concat(
-        [measures_table({f"{number:06}": item for number, item in enumerate(part)}) for part in (originals, others)]
+    """Return for each image how many bits its counterpart is away, and whether both are found as `near` and `copy`."""
+    count = len(originals)
+    named = [
+        {f"{number:06} {turn}": item for number, item in enumerate(part)}
+        for turn, part in enumerate((originals, others))
+    ]
+    table = measures_table(named[0] | named[1])
+    hashes = hash_values(table["phash"]).reshape(count, 2)
+    pairs = look_alikes(table).pairs
+    own = pairs[pairs["first"].str[:6] == pairs["second"].str[:6]]
+    numbers = [set(part["first"].str[:6].astype(int)) for part in (own, copies(own))]
+    return pd.DataFrame(
+        {
+            "distance": np.bitwise_count(hashes[:, 0] ^ hashes[:, 1]),
+            "near": [number in numbers[0] for number in range(count)],
+            "copy": [number in numbers[1] for number in range(count)],
+        }
     )
-    hashes, thumbnails = hash_values(both["phash"]), thumbnail_values(both["thumbnail"])
-    first = np.arange(len(originals))
-    colour, correlation = compare_thumbnails(thumbnails, first, first + len(originals))
-    distance = np.bitwise_count(hashes[first] ^ hashes[first + len(originals)])
-    pairs = pd.DataFrame({"distance": distance, "colour": colour, "correlation": correlation})
-    return pairs.assign(near=(distance <= 10) & confirmed(pairs), copy=pairs.index.isin(copies(pairs).index))
+
+
+def textured(parts: int, most: int) -> str:
+    """Return a line about grey pictures of textured parts, with up to so many exposures of each."""
+    images = exposures(parts, most=most)
+    names = sorted(images)
+    found = look_alikes(measures_table({name: measure_file(images[name]) for name in names}))
+    true = sum(
+        part_of(one) == part_of(other) for one, other in zip(found.pairs["first"], found.pairs["second"], strict=True)
+    )
+    sizes = pd.Series([part_of(name) for name in names]).value_counts()
+    wanted = int((sizes * (sizes - 1) // 2).sum())
+    groups = pd.Series(found.groups, dtype=object)
+    table = pd.DataFrame(
+        {"sha256": names, "label": [part_of(name)[-1:] for name in names], "group": None, "split": None}
+    )
+    splits = pd.Series(assign_splits(table.assign(near=table["sha256"].map(dict(found.groups)))))
+    torn = int((splits.groupby(table["sha256"].map(part_of)).nunique() > 1).sum())
+    recall = f"{true / wanted:.1%}" if wanted else "-"
+    return (
+        f"| {len(names)} of {parts} parts | {recall} | {len(found.pairs) - true} | {groups.nunique()} | "
+        f"{groups.value_counts().max() if len(groups) else 0} | "
+        f"{', '.join(f'{(splits == split).sum()} {split}' for split in ('train', 'val', 'test'))} | {torn} |"
+    )
 
 
 def main() -> None:
@@ -99,9 +134,18 @@ def main() -> None:
         print(
             f"| {way} | {bits[0]} | {bits[1]} | {pairs['near'].mean():.1%} | {pairs['copy'].mean():.1%} |", flush=True
         )
-    pairs = near_pairs(measures_table({str(path): measure_file(path) for path in paths}))
-    print(f"\n{len(pairs)} near duplicates (exact ones included) among {len(paths)} originals, the farthest first:\n")
+    found = look_alikes(measures_table({str(path): measure_file(path) for path in paths}))
+    pairs, groups = found.pairs, len(set(found.groups.values()))
+    print(
+        f"\n{len(pairs)} near duplicates (exact ones included) in {groups} groups among {len(paths)} originals, the farthest first:\n"
+    )
     print(pairs.sort_values("distance", ascending=False).head(SHOWN).to_string(index=False))
+    print(
+        "\n| textured parts under a fixed camera | true pairs found | false pairs | groups | largest | split | parts torn |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    print(textured(200, 6))
+    print(textured(600, 1))
 
 
 if __name__ == "__main__":

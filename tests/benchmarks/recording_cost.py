@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workflows.pipeline import RunContext, TrainRequest, create_run, do_stage
-from workflows.stages import STAGES
+from workflows.pipeline import RunContext, create_run, do_step, walk
+from workflows.requests import TrainRequest
 from workflows.store.store import Store
 
 
@@ -73,8 +73,10 @@ def main() -> None:
                 device="cpu",
             )
             context = RunContext(store, create_run(store, request).run_id)
-            for stage in STAGES[: [stage.key for stage in STAGES].index("training") + 1]:
-                do_stage(context, stage)
+            for step in walk(context):
+                do_step(context, step)
+                if step.key == "training":
+                    break
             epochs = store.runs.steps(context.run_id).query("name == 'seconds'")["value"].sum()
             shares.append(watch.seconds / epochs)
             print(

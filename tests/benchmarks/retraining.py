@@ -18,8 +18,9 @@ from pathlib import Path
 from workflows.data.catalog import get_version
 from workflows.data.edits import relabel
 from workflows.data.importing import add_dataset
-from workflows.pipeline import TrainRequest, create_run, run_pipeline
+from workflows.pipeline import create_run, run_pipeline
 from workflows.registry.models import champion, register
+from workflows.requests import TrainRequest
 from workflows.retraining.retrain import retrain
 from workflows.store.models import DecisionRecord
 from workflows.store.store import Store
@@ -72,8 +73,8 @@ def main() -> None:
         run = create_run(store, TrainRequest(dataset=NAME, **wishes))
         result = run_pipeline(store, run.run_id)
         register(store, NAME, run.run_id)
-        top1 = result["metrics"]["test"]["top1"]
-        print(f"champion: {result['dataset']['images']} photos, test top-1 {top1:.4f}")
+        top1 = result.metrics_of("test")["top1"]
+        print(f"champion: {result.dataset.images} photos, test top-1 {top1:.4f}")
         began = time.monotonic()
         add_dataset(store, NAME, chosen.photos)
         told("all photos", retrain(store, NAME, "new photos"), time.monotonic() - began)

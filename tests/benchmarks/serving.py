@@ -23,8 +23,8 @@ from pathlib import Path
 
 import httpx
 
-from workflows.serving.door import open_socket
 from workflows.serving.limits import Limits, Settings
+from workflows.serving.listening import open_socket
 from workflows.serving.server import address_of, serve
 from workflows.store.store import Store
 

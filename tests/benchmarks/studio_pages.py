@@ -25,12 +25,10 @@ from playwright.sync_api import Error, Page, TimeoutError, sync_playwright
 
 from flows.studio_file import read_studio
 from tests.app.browser import ARGUMENTS, CHROMIUM, open_page, settle
-from tests.app.studio import StartedStudio, start_studio
-from tests.processes import ROOT
+from tests.app.studio import StartedStudio, running_studio
 from workflows.store.store import Store
 
 LONGEST_SECONDS = 60.0
-VIEWS = ROOT / "app" / "views"
 
 # Starts the clock at a click or key, or by hand; stops it when the page is finished. Components draw in shadow roots.
 WATCH = """() => {
@@ -191,9 +189,6 @@ def measure(studio: StartedStudio, page: Page, runs: tuple[str, str], repetition
     for shown in PAGES:
         if only and shown.view not in only:
             continue
-        if not (VIEWS / f"{shown.view}.py").is_file():
-            print(f"{shown.title:24s} is not there yet: SKIPPED")
-            continue
         seconds = []
         try:
             for _ in range(repetitions + 1):
@@ -227,16 +222,12 @@ def main() -> None:
         parser.error(f"{options.home} has no two runs of one data set; see `studio_records`")
     if read_studio(options.home) is not None:
         parser.error(f"a studio is up on {options.home} already")
-    studio = start_studio(options.home)
-    try:
-        studio.wait_for("web")
+    with running_studio(options.home) as studio:
         studio.wait_for(*studio.file.parts)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
             measure(studio, open_page(browser), (full[0], full[1]), options.repetitions, options.pages)
             browser.close()
-    finally:
-        studio.end()
 
 
 if __name__ == "__main__":

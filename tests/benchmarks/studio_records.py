@@ -24,16 +24,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
+from sqlalchemy import insert
 
 from workflows.data.publishing import locked, next_record, publish_record
 from workflows.data.version import DatasetVersion, image_id
-from workflows.evaluation.label_errors import suspected_labels
-from workflows.evaluation.predictions import metrics_of, predictions_table
 from workflows.evaluation.tables import evaluate_predictions
 from workflows.graph.workflow import load_template
 from workflows.store.files import write_json, write_table
+from workflows.store.run_folder import EvaluationFolder, StepFolder, TrainingFolder
+from workflows.store.run_record import Metric, RunRecord
 from workflows.store.store import Store
-from workflows.store.tables import metrics, now, runs
+from workflows.store.tables import now
+from workflows.targets.single_label.label_errors import suspected_labels
+from workflows.targets.single_label.tables import metrics_of, predictions_table
 
 NAME = "birds"
 GROUP = 5
@@ -170,14 +173,14 @@ def _full_run(store: Store, version: DatasetVersion, size: Size, best: float, ra
     record = store.runs.create(version.name, {"dataset": version.name})
     folder = store.run_folder(record.run_id)
     records = version.table()[["image_id", "path", "sha256", "split", "label"]].sort_values("image_id")
-    write_table(folder / "records.parquet", records)
-    _preview(folder, records, store)
+    write_table(folder.records, records)
+    _preview(folder.training, records, store)
     skills = best * (1 - np.exp(-np.arange(1, size.steps + 1) / (size.steps / 5)))
-    rows = _steps(folder, records[records["split"] == "val"], version.classes, skills, random)
+    rows = _steps(folder.training.steps, records[records["split"] == "val"], version.classes, skills, random)
     with store.database.write() as connection:
-        connection.execute(metrics.insert(), _metric_rows(record.run_id, rows))
+        connection.execute(insert(Metric), _metric_rows(record.run_id, rows))
     held_out = records[records["split"] != "train"].reset_index(drop=True)
-    judged = _final(folder, held_out, version.classes, float(skills[-1]), random)
+    judged = _final(folder.evaluation, held_out, version.classes, float(skills[-1]), random)
     workflow = load_template("balanced-photos").for_dataset(version.name, version.number)
     document = workflow.with_settings("training", epochs=size.steps, seed=round(best * 100)).model_dump(mode="json")
     columns = _ended(record.run_id, version.name, document, judged, list(version.classes), size.steps)
@@ -185,18 +188,22 @@ def _full_run(store: Store, version: DatasetVersion, size: Size, best: float, ra
     return record.run_id
 
 
-def _preview(folder: Path, records: pd.DataFrame, store: Store) -> None:
+def _preview(folder: TrainingFolder, records: pd.DataFrame, store: Store) -> None:
     val = records[records["split"] == "val"]
     chosen = val.assign(turn=val.groupby("label").cumcount()).sort_values(["turn", "label"]).head(48)
-    (folder / "training" / "preview").mkdir(parents=True)
+    folder.preview.mkdir(parents=True)
     for row in chosen.itertuples():
         with Image.open(store.blobs.path(str(row.sha256))) as picture:
-            picture.save(folder / "training" / "preview" / f"{row.image_id}.png", format="PNG")
-    write_json(folder / "training" / "preview.json", {"image_ids": chosen["image_id"].tolist()})
+            picture.save(folder.preview_image(str(row.image_id)), format="PNG")
+    write_json(folder.preview_list, {"image_ids": chosen["image_id"].tolist()})
 
 
 def _steps(
-    folder: Path, val: pd.DataFrame, names: tuple[str, ...], skills: NDArray[np.float64], random: np.random.Generator
+    folder: StepFolder,
+    val: pd.DataFrame,
+    names: tuple[str, ...],
+    skills: NDArray[np.float64],
+    random: np.random.Generator,
 ) -> list[dict[str, Any]]:
     """Write the answers of every step; return its metrics."""
     pupil = Pupil.of(_places(val["label"], names), len(names), random)
@@ -204,7 +211,7 @@ def _steps(
     for step, skill in enumerate(skills, start=1):
         table = pupil.table(float(skill), names, random)
         table.insert(0, "image_id", val["image_id"].to_numpy())
-        write_table(folder / "training" / "steps" / f"{step:04d}.parquet", table)
+        write_table(folder.table(step), table)
         judged = metrics_of(table, names) or {}
         values = {
             f"val/{name}": judged[name] for name in ("top1", "precision_macro", "recall_macro", "f1_macro", "ece")
@@ -216,7 +223,7 @@ def _steps(
 
 
 def _final(
-    folder: Path, held_out: pd.DataFrame, names: tuple[str, ...], skill: float, random: np.random.Generator
+    folder: EvaluationFolder, held_out: pd.DataFrame, names: tuple[str, ...], skill: float, random: np.random.Generator
 ) -> dict[str, Any]:
     """Write the final evaluation; return its metrics."""
     labels = _places(held_out["label"], names)
@@ -229,9 +236,9 @@ def _final(
     matrix[rows, predicted] = 1.0 - matrix.sum(axis=1)
     image_ids, paths, splits = (held_out[name].tolist() for name in ("image_id", "path", "split"))
     frame = predictions_table(image_ids, paths, splits, labels, matrix, names)
-    judged = evaluate_predictions(folder / "evaluation", frame, names)
+    judged = evaluate_predictions(folder.path, frame, names)
     suspects = suspected_labels(None, frame).head(2000).merge(held_out[["image_id", "path"]], on="image_id")
-    write_table(folder / "evaluation" / "suspected_labels.csv", suspects)
+    write_table(folder.suspected_labels, suspects)
     return judged
 
 
@@ -242,7 +249,7 @@ def _other_runs(store: Store, count: int, random: np.random.Generator) -> None:
     for number in range(count):
         name, moment = f"project-{number % 40:02d}", last - timedelta(hours=count - number)
         run_id = f"{name}-{moment:%Y%m%d-%H%M%S}-{number:04x}"
-        store.runs.folder(run_id).mkdir(parents=True)
+        store.runs.folder(run_id).path.mkdir(parents=True)
         top1 = 0.6 + 0.35 * float(random.random())
         judged = {split: {"top1": top1, "f1_macro": top1, "support": 500} for split in ("val", "test")}
         document = template.for_dataset(name, 1).model_dump(mode="json")
@@ -252,8 +259,8 @@ def _other_runs(store: Store, count: int, random: np.random.Generator) -> None:
         rows = [{"val/top1": top1 * (1 - 0.6 ** (step + 1)), "val/loss": 2.0 * 0.8**step} for step in range(20)]
         values += _metric_rows(run_id, rows)
     with store.database.write() as connection:
-        connection.execute(runs.insert(), records)
-        connection.execute(metrics.insert(), values)
+        connection.execute(insert(RunRecord), records)
+        connection.execute(insert(Metric), values)
 
 
 def _ended(

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.data.conftest import encoded, picture, write
-from workflows.data.sources import Scan, open_source
+from workflows.data.sources import Reading, Scan, open_source
 
 PHOTO = encoded(picture("one"))
 TWO_CLASSES = {"a/1.png": PHOTO, "b/2.png": PHOTO}
@@ -92,7 +92,7 @@ def raw_zip(path: Path, entries: Sequence[RawEntry], says: int | None = None) ->
 
 def opened(archive: Path, workspace: Path, labels: Path | None = None, **options: bool) -> AbstractContextManager[Scan]:
     """Open an archive as a source."""
-    return open_source(archive, labels, workspace=workspace, **options)
+    return open_source(archive, labels, workspace=workspace, reading=Reading(**options))
 
 
 def left(workspace: Path) -> list[Path]:

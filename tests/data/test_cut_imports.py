@@ -13,6 +13,7 @@ import pytest
 
 from tests.data.conftest import MakeImages, encoded, picture, write
 from tests.data.test_killed_imports import end, start
+from workflows.data.archives import unpacked_folder
 from workflows.data.catalog import list_datasets
 from workflows.data.deletion import delete_dataset
 from workflows.data.importing import add_dataset
@@ -74,6 +75,19 @@ def test_killed_at_a_random_moment(make_images: MakeImages, tmp_path: Path, kind
     assert (version.number, version.images, version.fingerprint) == (1, IMAGES, whole.fingerprint)
     assert version.table().equals(whole.table())
     assert before <= set(version.table()["sha256"])
+    check_complete(store, version)
+
+
+def test_killed_at_the_very_end(make_images: MakeImages, tmp_path: Path) -> None:
+    """The version is there, but what was unpacked for it is still there, too: the next import removes it."""
+    folder = make_images(a=IMAGES // 2, b=IMAGES // 2)
+    source = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", folder.parent, folder.name))
+    store = Store(tmp_path / "store")
+    version = add_dataset(store, "set", source).version
+    left = unpacked_folder(source, store.cache_folder / "unpacked") / "files" / "a"
+    left.mkdir(parents=True)
+    shutil.copy(next(folder.rglob("*.png")), left)
+    assert add_dataset(store, "set", source).version.number == version.number
     check_complete(store, version)
 
 

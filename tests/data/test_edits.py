@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.data.conftest import MakeImages, encoded, picture, write
+from tests.texts import mentions
 from workflows.data.catalog import get_version, list_versions
 from workflows.data.edits import (
     clean_label,
@@ -18,13 +19,13 @@ from workflows.data.edits import (
     relabel,
     remove,
     rename_class,
-    resplit,
-    undo,
 )
 from workflows.data.importing import add_dataset
-from workflows.data.publishing import AUTHOR_VARIABLE, next_record
+from workflows.data.publishing import next_record
+from workflows.data.undoing import undo
 from workflows.data.version import DatasetVersion
 from workflows.errors import DatasetError, UsageError
+from workflows.settings import USER
 from workflows.store.store import Store
 
 
@@ -51,7 +52,7 @@ def blobs(store: Store) -> set[Path]:
 
 
 def test_relabel(store: Store, first: DatasetVersion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(AUTHOR_VARIABLE, "Ada\n Lovelace")
+    monkeypatch.setenv(USER.variable, "Ada\n Lovelace")
     wrong = ids(first, label="cats")[:2]
     before = blobs(store)
     second = relabel(store, "set", dict.fromkeys(wrong, "  dogs "), reason="they\nbark")
@@ -97,23 +98,23 @@ def test_labelling_from_nothing_keeps_the_shares(store: Store, make_images: Make
 def test_remove(store: Store, first: DatasetVersion) -> None:
     second = remove(store, "set", ids(first, label="cats"))
     assert second.classes == ("dogs",) and second.images == 20
-    assert second.reason == "removed 20 images; no image is left of class 'cats'"
-    with pytest.raises(DatasetError, match="Nothing would be left"):
+    assert mentions(second.reason, 20, "cats")
+    with pytest.raises(DatasetError, match="'set'"):
         remove(store, "set", ids(second))
     assert undo(store, "set").fingerprint == first.fingerprint
 
 
 def test_rename_and_merge(store: Store, first: DatasetVersion) -> None:
-    with pytest.raises(UsageError, match="a class 'dogs' already"):
+    with pytest.raises(UsageError, match="'dogs'"):
         rename_class(store, "set", "cats", "dogs")
-    with pytest.raises(DatasetError, match="no class 'cat'") as caught:
+    with pytest.raises(DatasetError, match="'cat'") as caught:
         rename_class(store, "set", "cat", "kittens")
-    assert caught.value.hint == "Did you mean 'cats'?"
+    assert mentions(caught.value.hint, "cats")
     second = rename_class(store, "set", "cats", "kittens")
-    assert second.classes == ("dogs", "kittens") and second.reason == "renamed class 'cats' to 'kittens'"
+    assert second.classes == ("dogs", "kittens") and mentions(second.reason, "cats", "kittens")
     third = merge_classes(store, "set", ["kittens"], "dogs")
     assert third.classes == ("dogs",) and by_id(third, "split") == by_id(first, "split")
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="No class"):
         merge_classes(store, "set", [], "dogs")
 
 
@@ -123,9 +124,9 @@ def test_move(store: Store, first: DatasetVersion) -> None:
     assert second.split_counts()["test"].sum() == 0 and second.images == 40
     unlabelled = relabel(store, "set", {chosen[0]: None})
     assert unlabelled.number == 3
-    with pytest.raises(DatasetError, match="has no label"):
+    with pytest.raises(DatasetError, match="label"):
         move(store, "set", {chosen[0]: "val"})
-    with pytest.raises(UsageError, match="no split 'dev'"):
+    with pytest.raises(UsageError, match="'dev'"):
         move(store, "set", {chosen[1]: "dev"})  # type: ignore[dict-item]
 
 
@@ -136,27 +137,9 @@ def test_copies_are_moved_together(store: Store, make_images: MakeImages) -> Non
     table = version.table()
     both = list(table.loc[table["path"].isin(["a/0.png", "a/copy.png"]), "image_id"])
     target = "val" if table.set_index("image_id").loc[both[0], "split"] != "val" else "train"
-    with pytest.raises(DatasetError, match="copies of one picture into two splits"):
+    with pytest.raises(DatasetError, match="copies"):
         move(store, "set", {both[0]: target})
     assert move(store, "set", dict.fromkeys(both, target)).number == 2
-
-
-def test_resplit(store: Store, first: DatasetVersion) -> None:
-    second = resplit(store, "set", (0.5, 0.25, 0.25), seed=3)
-    assert second.split_counts().loc["cats"].tolist() == [10, 5, 5]
-    assert (second.given_split, second.ratios(), first.ratios()) == (False, (0.5, 0.25, 0.25), (0.7, 0.15, 0.15))
-    assert by_id(second, "label") == by_id(first, "label")
-
-
-def test_undo_and_undo_again(store: Store, first: DatasetVersion) -> None:
-    with pytest.raises(DatasetError, match="nothing to undo"):
-        undo(store, "set")
-    second = rename_class(store, "set", "cats", "kittens")
-    third = undo(store, "set")
-    assert (third.number, third.parent, third.action) == (3, 2, "undo")
-    assert third.fingerprint == first.fingerprint and third.table().equals(first.table())
-    assert "equals version 1" in third.reason
-    assert undo(store, "set").fingerprint == second.fingerprint
 
 
 def test_undo_of_an_import(store: Store, make_images: MakeImages) -> None:
@@ -170,16 +153,16 @@ def test_undo_of_an_import(store: Store, make_images: MakeImages) -> None:
 
 @pytest.mark.parametrize("action", [lambda s: relabel(s, "set", {"0" * 16: "a"}), lambda s: remove(s, "set", ["x"])])
 def test_unknown_images(store: Store, first: DatasetVersion, action: Callable[[Store], object]) -> None:
-    with pytest.raises(DatasetError, match="not in the newest version"):
+    with pytest.raises(DatasetError, match="newest version"):
         action(store)
-    with pytest.raises(UsageError, match="No image is named"):
+    with pytest.raises(UsageError, match="No image"):
         remove(store, "set", [])
     assert get_version(store, "set") == first
 
 
 @pytest.mark.parametrize("label", ["", "  ", "a\nb", "a\0", "x" * 256, "\u202e"])
 def test_impossible_labels(label: str) -> None:
-    with pytest.raises(UsageError, match="can't be a label"):
+    with pytest.raises(UsageError, match="label"):
         clean_label(label)
 
 
@@ -189,7 +172,7 @@ def test_labels_are_composed_and_stripped() -> None:
 
 def test_publishing_from_an_old_version_is_refused(store: Store, first: DatasetVersion) -> None:
     rename_class(store, "set", "cats", "kittens")
-    with pytest.raises(DatasetError, match="changed meanwhile"):
+    with pytest.raises(DatasetError, match=r"is 2, not 1"):
         next_record(
             store,
             "set",

@@ -20,7 +20,8 @@ from PIL import Image
 from tests.data.test_cifar import batches, pack
 from tests.processes import fieldguide
 from tests.servers import Behaviour, serving
-from workflows.data.cards import Card, card_of, kept_card, known_cards
+from tests.texts import numbers
+from workflows.data.cards import Card, card_of, known_cards, saved_card
 from workflows.data.fetching import fetch
 from workflows.data.importing import add_dataset
 from workflows.errors import DownloadError, SourceError, StorageError, UsageError
@@ -96,7 +97,7 @@ def test_a_card_becomes_a_data_set_with_its_licence(server: Behaviour, store: St
     assert fetched.report is not None
     assert (fetched.version.name, fetched.version.images) == ("flowers", 12)
     assert list(fetched.version.classes) == ["daisy", "rose"]
-    assert kept_card(store, "flowers") == card == fetched.card
+    assert saved_card(store, "flowers") == card == fetched.card
 
 
 def test_what_is_here_is_not_fetched_again(server: Behaviour, store: Store) -> None:
@@ -150,7 +151,7 @@ def test_a_data_set_of_another_origin_is_not_mixed_in(server: Behaviour, store: 
         for number in range(4):
             (tmp_path / "photos" / label / f"{number}.png").write_bytes(png(100 + number + ord(label[0])))
     add_dataset(store, "flowers", tmp_path / "photos")
-    with pytest.raises(UsageError, match="not fetched by this card"):
+    with pytest.raises(UsageError, match="'flowers' exists"):
         fetch(store, card_for(server))
     assert fetch(store, card_for(server), name="blooms").version.name == "blooms"
 
@@ -184,7 +185,7 @@ def test_splits_are_read_from_file_names_and_a_foreign_label_file_is_left_alone(
 
 
 def test_a_pattern_that_fits_nothing_is_said(server: Behaviour, store: Store) -> None:
-    with pytest.raises(SourceError, match="named as its card says"):
+    with pytest.raises(SourceError, match="pattern"):
         fetch(store, card_for(server, layout="file-names", label_pattern=r"(?P<label>x)\.gif$"))
 
 
@@ -196,7 +197,7 @@ def test_a_zip_with_names_and_one_that_is_no_archive(store: Store) -> None:
     fields = {"layout": "file-names", "label_pattern": r"(?P<label>[a-z]+)_\d+\.png$"}
     with serving(Behaviour(stream.getvalue())) as server:
         assert fetch(store, card_for(server, **fields)).version.images == 12
-    with serving(Behaviour(b"login page" * 50)) as server, pytest.raises(SourceError, match="no archive"):
+    with serving(Behaviour(b"login page" * 50)) as server, pytest.raises(SourceError, match="archive"):
         fetch(store, card_for(server, name="page", **fields))
 
 
@@ -220,7 +221,7 @@ def test_own_cards_lie_where_the_environment_says(
     write_card(tmp_path / "cards", card_for(server, name="roses"))
     assert "roses" in {card.name for card in known_cards()}
     write_card(tmp_path / "cards", card_for(server, name="flowers"))
-    with pytest.raises(StorageError, match="two cards called 'flowers'"):
+    with pytest.raises(StorageError, match="'flowers'"):
         known_cards()
 
 
@@ -239,9 +240,11 @@ def test_the_command_fetches_shows_the_licence_and_lists(server: Behaviour, home
     assert done.document["fetched"] and done.document["report"]["accepted"] == 12
     assert done.document["card"]["licence"] == "CC0-1.0"
     assert done.stderr.index("CC0-1.0") < done.stderr.index("download")
-    assert len(server.seen) == 2
+    before = len(server.seen)
+    assert before == 2
     again = fieldguide(home, "dataset", "fetch", "roses", "--as", "mine", FIELDGUIDE_CARDS=cards)
-    assert "is here already: version 1, 12 images" in again.stdout
+    assert numbers(again.stdout)[:2] == [1, 12]
+    assert len(server.seen) == before
     shown = fieldguide(home, "dataset", "show", "mine", "--json", FIELDGUIDE_CARDS=cards)
     assert shown.document["licence"] == "CC0-1.0"
     listed = fieldguide(home, "dataset", "fetch", "--json", FIELDGUIDE_CARDS=cards)
@@ -252,9 +255,9 @@ def test_the_command_fetches_shows_the_licence_and_lists(server: Behaviour, home
 def test_a_bad_wish_is_words_and_a_code(home: Path) -> None:
     done = fieldguide(home, "dataset", "fetch", "flowers", "--as", "../up")
     assert done.code == 2
-    assert "can't be called '../up'" in done.stderr and "Traceback" not in done.stderr
+    assert "'../up'" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_what_comes_along_is_not_fetched(store: Store) -> None:
-    with pytest.raises(UsageError, match="come with the installation"):
+    with pytest.raises(UsageError, match="installation"):
         fetch(store, card_of("digits"))

@@ -18,6 +18,7 @@ from PIL import Image, ImageFile
 
 from tests.data.conftest import encoded, picture, write
 from tests.data.image_files import FORMATS, chunk, png
+from tests.properties import examples
 from workflows.data.images import MAX_SIDE, inspect_image, read_rgb
 from workflows.errors import ImageError
 
@@ -44,17 +45,18 @@ def test_half_a_file(format: str) -> None:
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"\0" * 100, "not an image of a known format"),
-        (b"just some text", "not an image of a known format"),
+        (b"\0" * 100, "not an image of a"),
+        (b"just some text", "not an image of a"),
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"\n <svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "SVG"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "damaged"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "damaged"),
         (b"\xff\xd8\xff", "damaged"),
         (b"BMW is a car", "damaged"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "known format"),
-        (b"\x80\x04\x95pickle", "known format"),
-        (b"\x93NUMPY\x01\0v\0", "known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "supported format"),
+        (b"\x80\x04\x95pickle", "supported format"),
+        (b"\x93NUMPY\x01\0v\0", "supported format"),
     ],
 )
 def test_no_images(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -117,7 +119,7 @@ def test_text_bomb() -> None:
 
 def test_format_that_this_pillow_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(Image.OPEN, "WEBP")
-    with pytest.raises(ImageError, match="WEBP can't be read by the installed Pillow"):
+    with pytest.raises(ImageError, match=r"WEBP.*Pillow"):
         read_rgb(SEEDS["WEBP"])
 
 
@@ -135,7 +137,7 @@ def test_decoder_fault_of_a_library_that_patches_pillow(monkeypatch: pytest.Monk
 SEEDS = {format: encoded(picture(format, (32, 24)), format) for format in FORMATS}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(data=st.data(), format=st.sampled_from(FORMATS))
 def test_mutated_files_never_escape(data: st.DataObject, format: str) -> None:
     """Bit flips, cuts and overwritten stretches: pixels or an ImageError, nothing else."""
@@ -153,7 +155,7 @@ def test_mutated_files_never_escape(data: st.DataObject, format: str) -> None:
         assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and min(pixels.shape[:2]) >= 10
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     start=st.sampled_from([seed[:length] for seed in SEEDS.values() for length in (2, 4, 12, 60)]),
     rest=st.binary(max_size=300),

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.data import label_files
+from tests.texts import mentions
+from workflows.data import texts
 from workflows.data.label_files import read_labels
+from workflows.data.reasons import UNANSWERED
 from workflows.errors import SourceError, UsageError
 from workflows.store.files import defuse, undo_defuse
 
@@ -54,12 +56,12 @@ def test_other_columns_are_kept_as_attributes(tmp_path: Path) -> None:
 
 def test_repeated_rows_are_folded(tmp_path: Path) -> None:
     found = read_labels(labels(tmp_path, "filename,label\na.jpg,x\n./a.jpg,x\nb.jpg,y\n"))
-    assert len(found.rows) == 2 and found.notes == ["The label file repeats itself in 1 row."]
+    assert len(found.rows) == 2 and len(found.notes) == 1 and mentions(found.notes[0], 1)
 
 
 def test_empty_labels_are_named(tmp_path: Path) -> None:
     found = read_labels(labels(tmp_path, "filename,label\na.jpg,x\nb.jpg, \n"))
-    assert found.rejected == {"b.jpg": "no label in the label file"} and len(found.rows) == 1
+    assert found.rejected == {"b.jpg": UNANSWERED} and len(found.rows) == 1
 
 
 def test_backslashes_are_separators(tmp_path: Path) -> None:
@@ -72,15 +74,14 @@ def test_backslashes_are_separators(tmp_path: Path) -> None:
         ("", "no columns `filename` and `label`"),
         ("a.jpg,cat\nb.jpg,dog\n", r"first line is: 'a\.jpg,cat'"),
         ("filename;label,x\n", "no columns"),
-        ("filename,label,label\na,b,c\n", "two have the same"),
-        ("filename,label,\na,b,\n", "no name"),
-        ("filename,label\na.jpg,cat,EXTRA\nb.jpg,dog,EXTRA\n", "line 2: 3 cells, but the header has 2"),
-        ("filename,label\na.jpg\n", "line 2: 1 cells"),
-        ("filename,label\n,cat\n", "line 2: the file name is empty"),
-        ("filename,label\na.jpg,cat\na.jpg,dog\n", "line 3: 'a.jpg' is labelled 'dog' here, but 'cat' above"),
-        ("filename,label,split\na.jpg,cat,train\na.jpg,cat,val\n", "line 3: 'a.jpg' is in val here, but in train"),
-        ("filename,label,split\na.jpg,cat,holdout\n", "unknown split 'holdout'"),
-        ("filename,label\n../../etc/passwd,cat\n", "line 2: '../../etc/passwd' leads outside"),
+        ("filename,label,label\na,b,c\n", "'label'"),
+        ("filename,label\na.jpg,cat,EXTRA\nb.jpg,dog,EXTRA\n", "line 2: 3 .* 2"),
+        ("filename,label\na.jpg\n", "line 2: 1 "),
+        ("filename,label\n,cat\n", "line 2: .*empty"),
+        ("filename,label\na.jpg,cat\na.jpg,dog\n", "line 3: 'a.jpg'.*'dog'.*'cat'"),
+        ("filename,label,split\na.jpg,cat,train\na.jpg,cat,val\n", "line 3: 'a.jpg'.*val.*train"),
+        ("filename,label,split\na.jpg,cat,holdout\n", "'holdout'"),
+        ("filename,label\n../../etc/passwd,cat\n", "line 2: '../../etc/passwd'"),
         ("filename,label\n/etc/passwd,cat\n", "leads outside"),
         ("filename,label\nC:\\x.jpg,cat\n", "leads outside"),
         ("filename,label\n..\\x.jpg,cat\n", "leads outside"),
@@ -102,7 +103,7 @@ def test_other_encodings_are_named_and_can_be_given(tmp_path: Path, encoding: st
     path = labels(tmp_path, "filename,label\nü.jpg,Blüte\n".encode(encoding))
     with pytest.raises(SourceError, match=words) as caught:
         read_labels(path)
-    assert "save it as UTF-8" in caught.value.hint and any(name in caught.value.hint for name in (encoding, "latin-1"))
+    assert "UTF-8" in caught.value.hint and any(name in caught.value.hint for name in (encoding, "latin-1"))
     assert [(row.filename, row.label) for row in read_labels(path, encoding).rows] == [("ü.jpg", "Blüte")]
 
 
@@ -118,7 +119,7 @@ def test_wrong_encodings_given(tmp_path: Path) -> None:
     for name in ("no-such-code", "rot13", "zip", "a\0b", ""):
         with pytest.raises(UsageError, match="Unknown encoding"):
             read_labels(path, name)
-    with pytest.raises(SourceError, match="not in the encoding ascii"):
+    with pytest.raises(SourceError, match="ascii"):
         read_labels(path, "ascii")
 
 
@@ -147,14 +148,14 @@ def test_the_line_for_excel_is_skipped(tmp_path: Path) -> None:
 
 def test_a_label_and_none_for_one_image(tmp_path: Path) -> None:
     for rows in ("a.jpg,x\na.jpg,\n", "a.jpg,\na.jpg,x\n"):
-        with pytest.raises(SourceError, match=r"line 3: 'a\.jpg' has a label in one row and none in another"):
+        with pytest.raises(SourceError, match=r"line 3: 'a\.jpg'"):
             read_labels(labels(tmp_path, f"filename,label\n{rows}"))
 
 
 def test_very_large_files_and_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SourceError, match="field larger than field limit"):
+    with pytest.raises(SourceError, match="field"):
         read_labels(labels(tmp_path, f"filename,label\na.jpg,{'x' * 200_000}\n"))
-    monkeypatch.setattr(label_files, "MAX_BYTES", 10)
+    monkeypatch.setattr(texts, "MAX_BYTES", 10)
     with pytest.raises(SourceError, match="larger than"):
         read_labels(tmp_path / "labels.csv")
 
@@ -170,10 +171,11 @@ def test_all_faults_at_once_but_not_endlessly(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="and 20 more") as caught:
         read_labels(labels(tmp_path, content))
     assert caught.value.message.count("leads outside") == 10
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [f"line {n}" for n in range(2, 32)]
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no label file"):
+    with pytest.raises(SourceError, match=r"none\.csv"):
         read_labels(tmp_path / "none.csv")
 
 

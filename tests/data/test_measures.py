@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from tests.data.conftest import encoded, picture
+from tests.properties import examples
 from workflows.data.measures import THUMBNAIL, Measures, measure_file, measured_images, measures_table
 
 
@@ -88,7 +89,7 @@ def test_the_hash_is_that_of_imagehash(format: str, size: tuple[int, int]) -> No
         assert measure_file(content).phash == str(imagehash.phash(image.convert("RGB")))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(width=st.integers(10, 400), height=st.integers(10, 400), mode=st.sampled_from(["RGB", "L", "RGBA", "P", "1"]))
 def test_all_figures_are_in_their_ranges(width: int, height: int, mode: str) -> None:
     found = measured(picture((width, height), (width, height)).convert(mode))

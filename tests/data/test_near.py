@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from tests.data.conftest import encoded
+from tests.properties import examples
 from workflows.data import near
+from workflows.data.look_alikes import look_alikes
 from workflows.data.measures import measure_file, measures_table
-from workflows.data.near import close_hashes, near_duplicates, near_groups, near_pairs
+from workflows.data.near import close_hashes, connected
 
 
 def brute_force(hashes: np.ndarray, distance: int) -> set[tuple[int, int]]:
@@ -42,7 +44,7 @@ def hash_sets(draw: st.DrawFn) -> np.ndarray:
     return np.array(seeds + made, np.uint64)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(hashes=hash_sets(), distance=st.integers(0, near.MAX_DISTANCE))
 def test_the_index_finds_what_brute_force_finds(hashes: np.ndarray, distance: int) -> None:
     assert as_set(close_hashes(hashes, distance)) == brute_force(hashes, distance)
@@ -62,17 +64,17 @@ def test_a_crowd_of_equal_hashes_stays_one_group_and_few_pairs() -> None:
     first, second = close_hashes(hashes)
     assert 20_000 - 1 <= len(first) < 20_000 * 50
     names = pd.DataFrame({"first": [f"{one:05}" for one in first], "second": [f"{other:05}" for other in second]})
-    assert set(near_groups(names).values()) == {"00000"}
+    assert set(connected(names).values()) == {"00000"}
 
 
 def test_nothing_in_nothing_out() -> None:
     assert as_set(close_hashes(np.zeros(0, np.uint64))) == set() == as_set(close_hashes(np.zeros(1, np.uint64)))
-    assert near_duplicates(measures_table({})) == {}
+    assert look_alikes(measures_table({})).groups == {}
 
 
 def test_groups_are_the_connected_components() -> None:
     pairs = pd.DataFrame([("b", "c"), ("a", "c"), ("x", "y")], columns=["first", "second"])
-    assert near_groups(pairs) == {"a": "a", "b": "a", "c": "a", "x": "x", "y": "x"}
+    assert connected(pairs) == {"a": "a", "b": "a", "c": "a", "x": "x", "y": "x"}
 
 
 def facts_of(images: dict[str, bytes]) -> pd.DataFrame:
@@ -84,7 +86,7 @@ def test_blank_pictures_are_nobodys_duplicates() -> None:
         f"{level:03}": encoded(Image.new("RGB", (50 + level % 7, 40), (level, level, level)))
         for level in range(0, 250, 5)
     }
-    assert len(near_pairs(facts_of(blank))) == 0
+    assert len(look_alikes(facts_of(blank)).pairs) == 0
 
 
 def cut(image: Image.Image, share: float) -> Image.Image:
@@ -112,7 +114,7 @@ def test_real_photos_stored_anew_are_found_and_no_others(shared: Path, way: str)
         images[f"{number:03} original"] = path.read_bytes()
         with Image.open(io.BytesIO(path.read_bytes())) as image:
             images[f"{number:03} copy"] = STORED_ANEW[way](image.convert("RGB"))
-    pairs = near_pairs(facts_of(images))
+    pairs = look_alikes(facts_of(images)).pairs
     assert all(first[:3] == second[:3] for first, second in zip(pairs["first"], pairs["second"], strict=True))
     assert len(pairs) >= 0.94 * len(paths)
 
@@ -120,6 +122,6 @@ def test_real_photos_stored_anew_are_found_and_no_others(shared: Path, way: str)
 def test_nothing_depends_on_the_order(shared: Path) -> None:
     paths = sorted((shared / "data" / "flowers" / "daisy").glob("1*.jpg"))
     table = facts_of({path.name: path.read_bytes() for path in paths})
-    expected = near_pairs(table)
+    expected = look_alikes(table).pairs
     assert len(expected) >= 2
-    assert near_pairs(table.sample(frac=1, random_state=1)).equals(expected)
+    assert look_alikes(table.sample(frac=1, random_state=1)).pairs.equals(expected)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.properties import examples
 from workflows.data.pixels import MARGIN, PADDING, SquareTransform, make_square, open_pixels, training_pixels
 
 SIDES = st.integers(10, 90)
@@ -23,7 +24,7 @@ def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(height=SIDES, width=SIDES, size=st.sampled_from([32, 64, 96]))
 def test_crop_equals_torchvision(height: int, width: int, size: int) -> None:
     rgb = photo(height, width)
@@ -31,7 +32,7 @@ def test_crop_equals_torchvision(height: int, width: int, size: int) -> None:
     np.testing.assert_array_equal(make_square(rgb, size, "crop"), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(height=SIDES, width=SIDES, square=st.sampled_from(SQUARES))
 def test_every_way_gives_the_size_asked(height: int, width: int, square: str) -> None:
     found = SquareTransform(64, square)(photo(height, width))
@@ -46,7 +47,7 @@ def test_pad_keeps_the_whole_photo_in_its_shape() -> None:
     assert (found[48:] == PADDING).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(height=SIDES, width=SIDES, square=st.sampled_from(SQUARES))
 def test_training_pixels_never_enlarge_and_leave_room(height: int, width: int, square: str) -> None:
     found = training_pixels(photo(height, width), 32, square)

@@ -27,6 +27,7 @@ from tests.data.archive_files import (
     raw_zip,
 )
 from tests.data.conftest import encoded, picture, tree_state, write
+from tests.properties import examples
 from workflows.data import archive_checks, tar_archives, zip_archives
 from workflows.data.archive_checks import ArchiveEntry, plan
 from workflows.errors import SourceError
@@ -53,7 +54,7 @@ def refused(archive: Path, workspace: Path, words: str) -> str:
 
 def test_an_empty_class_folder_is_refused_as_in_a_folder(tmp_path: Path, workspace: Path) -> None:
     archive = make_zip(tmp_path / "x.zip", [*TWO_CLASSES.items(), ("empty/", b"")])
-    refused(archive, workspace, "Class 'empty' holds no images")
+    refused(archive, workspace, "'empty'")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -66,19 +67,17 @@ def test_an_empty_class_folder_is_refused_as_in_a_folder(tmp_path: Path, workspa
         ("/etc/x.png", "absolute path"),
         ("C:/x.png", "path with a drive"),
         ("c:x.png", "path with a drive"),
-        ("a\\x.png", "backslash"),
-        ("..\\x.png", "backslash"),
-        ("a/1.png", "stands there twice"),
-        ("a/./1.png", "stands there twice"),
-        ("./a//1.png", "stands there twice"),
-        ("A/1.PNG", "stands there twice"),
+        ("a/1.png", "twice"),
+        ("a/./1.png", "twice"),
+        ("./a//1.png", "twice"),
+        ("A/1.PNG", "twice"),
         ("a/" + "n" * 201 + ".png", "name that is too long"),
         ("a/" + "é" * 101 + ".png", "name that is too long"),
         ("/".join(["d" * 199] * 6) + "/x.png", "name that is too long"),
         ("d/" * 21 + "x.png", "deeper than 20 folders"),
         ("d/" * 2500 + "x.png", "deeper than 20 folders"),
-        ("a", "a file and a folder at once"),
-        ("a/1.png/x.png", "a file and a folder at once"),
+        ("a", "both a file and a folder"),
+        ("a/1.png/x.png", "both a file and a folder"),
     ],
 )
 def test_names_that_refuse_an_archive(tmp_path: Path, workspace: Path, kind: str, name: str, words: str) -> None:
@@ -90,11 +89,62 @@ def test_names_that_refuse_an_archive(tmp_path: Path, workspace: Path, kind: str
     assert repr(name)[1:20] in message or "a/1.png" in message
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_every_bad_entry_is_named(tmp_path: Path, workspace: Path, kind: str) -> None:
+    bad = {f"../{n}.png": PHOTO for n in range(30)} | {"/x.png": PHOTO, "a/1.png/y.png": PHOTO}
+    archive = make_archive(tmp_path / f"bad.{kind}", {**TWO_CLASSES, **bad})
+    with pytest.raises(SourceError) as caught, opened(archive, workspace):
+        pytest.fail("it was opened")
+    assert len(caught.value.problems) == 32
+    assert all(any(repr(name) in problem for problem in caught.value.problems) for name in [*bad][:-1])
+    assert any("a/1.png" in problem for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("..\\x.png", "leads outside"),
+        ("a\\..\\..\\x.png", "leads outside"),
+        ("a/..\\../x.png", "leads outside"),
+        ("a\\..", "leads outside"),
+        ("\\etc\\x.png", "absolute path"),
+        ("\\\\host\\share\\x.png", "absolute path"),
+        ("/\\host/x.png", "absolute path"),
+        ("C:\\x.png", "path with a drive"),
+        ("c:x\\y.png", "path with a drive"),
+        ("a\\1.png", "twice"),
+        ("A\\1.PNG", "twice"),
+        (".\\a\\\\1.png", "twice"),
+        ("a\\1.png\\x.png", "both a file and a folder"),
+        ("d\\" * 21 + "x.png", "deeper than 20 folders"),
+        ("\\".join(["d" * 199] * 6) + "\\x.png", "name that is too long"),
+        ("a\\link\\", "is a folder with content"),
+    ],
+)
+def test_backslashes_in_a_zip_pass_the_same_checks(tmp_path: Path, workspace: Path, name: str, words: str) -> None:
+    entry = RawEntry(name.encode())
+    archive = raw_zip(tmp_path / "bad.zip", [RawEntry(b"a/1.png"), RawEntry(b"b/2.png"), entry])
+    refused(archive, workspace, words)
+
+
+def test_a_backslash_that_may_be_half_a_letter_separates_nothing(tmp_path: Path, workspace: Path) -> None:
+    name = "\u8868.png".encode("shift_jis")
+    assert b"\\" in name
+    archive = raw_zip(tmp_path / "x.zip", [RawEntry(b"a/1.png"), RawEntry(b"b/" + name, flags=0)])
+    refused(archive, workspace, "has a backslash in its name")
+
+
+@pytest.mark.parametrize("name", ["a\\x.png", "..\\x.png", "C:\\x.png", "\\\\host\\x.png"])
+def test_a_backslash_in_a_tar_is_part_of_a_name_and_refuses_it(tmp_path: Path, workspace: Path, name: str) -> None:
+    archive = make_tar(tmp_path / "bad.tar", [*TWO_CLASSES.items(), (name, PHOTO)])
+    refused(archive, workspace, "has a (backslash in its name|path with a drive)")
+
+
 def test_composed_and_decomposed_names_are_one(tmp_path: Path, workspace: Path) -> None:
     archive = make_zip(
         tmp_path / "x.zip", [*TWO_CLASSES.items(), ("a/caf\u00e9.png", PHOTO), ("a/cafe\u0301.png", PHOTO)]
     )
-    refused(archive, workspace, "stands there twice")
+    refused(archive, workspace, "twice")
     with opened(make_zip(tmp_path / "y.zip", [*TWO_CLASSES.items(), ("a/cafe\u0301.png", PHOTO)]), workspace) as found:
         assert "a/caf\u00e9.png" in {entry.relative for entry in found.entries}
 
@@ -116,7 +166,7 @@ def test_zip_links_and_devices(tmp_path: Path, workspace: Path, mode: int) -> No
     info = zipfile.ZipInfo("a/link.png")
     info.create_system, info.external_attr = 3, (mode | 0o777) << 16
     archive = make_zip(tmp_path / "x.zip", [*TWO_CLASSES.items(), (info, b"/etc/passwd")])
-    refused(archive, workspace, "entry 'a/link.png' is (a link|no file but a device)")
+    refused(archive, workspace, "entry 'a/link.png' is (a link|not a file but a device)")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +185,7 @@ def test_tar_links_and_devices(tmp_path: Path, workspace: Path, kind: bytes) -> 
     member = tarfile.TarInfo("a/link.png")
     member.type, member.linkname = kind, "a/1.png"
     archive = make_tar(tmp_path / "x.tar", [*TWO_CLASSES.items(), (member, b"")])
-    refused(archive, workspace, "is (a link|no file but a device|a sparse file)|damaged")
+    refused(archive, workspace, "is (a link|not a file but a device|a sparse file)|damaged")
 
 
 @pytest.mark.parametrize("flags", [0x1, 0x41])
@@ -172,7 +222,7 @@ def test_zeros_after_a_tars_end_are_counted_too(tmp_path: Path, workspace: Path)
 def test_zip_header_lies_about_the_size(tmp_path: Path, workspace: Path) -> None:
     """It says 10 bytes for 50 MB."""
     archive = raw_zip(tmp_path / "x.zip", [RawEntry(b"a/1.png"), RawEntry(b"b/2.bmp", bytes(50_000_000), says=10)])
-    refused(archive, workspace, r"entry 'b/2.bmp' is damaged, or not as long as it says")
+    refused(archive, workspace, r"entry 'b/2.bmp' is damaged")
 
 
 def test_zip_entry_shorter_than_it_says(tmp_path: Path, workspace: Path) -> None:
@@ -184,7 +234,7 @@ def test_zip_overlapping_entries(tmp_path: Path, workspace: Path) -> None:
     """A few kilobytes that would be read again for each of many names."""
     kernel = RawEntry(b"a/0.bmp", os.urandom(2000) * 10)
     others = [RawEntry(f"b/{number}.bmp".encode(), os.urandom(2000) * 10, at=0) for number in range(1, 50)]
-    refused(raw_zip(tmp_path / "same.zip", [kernel, *others]), workspace, "lies over another one")
+    refused(raw_zip(tmp_path / "same.zip", [kernel, *others]), workspace, "overlaps")
 
 
 def test_zip_entry_inside_of_another(tmp_path: Path, workspace: Path) -> None:
@@ -197,7 +247,7 @@ def test_zip_entry_inside_of_another(tmp_path: Path, workspace: Path) -> None:
     position = content.rindex(b"b/inner.png") - 4
     write(archive, content[:position] + offset.to_bytes(4, "little") + content[position + 4 :])
     assert zipfile.ZipFile(archive).infolist()[1].header_offset == offset
-    refused(archive, workspace, "entry 'a/outer.png' lies over another one")
+    refused(archive, workspace, "entry 'a/outer.png' overlaps")
 
 
 def test_too_many_entries(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +255,7 @@ def test_too_many_entries(tmp_path: Path, workspace: Path, monkeypatch: pytest.M
         monkeypatch.setattr(module, "MAX_ENTRIES", 10)
     entries = {f"{'ab'[n % 2]}/{n}.png": PHOTO for n in range(11)}
     for kind in ("zip", "tar"):
-        refused(make_archive(tmp_path / f"x.{kind}", entries), workspace, "holds 11 files; 10 are allowed")
+        refused(make_archive(tmp_path / f"x.{kind}", entries), workspace, "11 files.* 10 ")
         refused(
             make_archive(tmp_path / f"y.{kind}", {f"{'ab'[n % 2]}/{n}.png": PHOTO for n in range(21)}),
             workspace,
@@ -232,7 +282,7 @@ def test_cut_off_and_damaged_archives(tmp_path: Path, workspace: Path, kind: str
     ).read_bytes()
     used = len(content.rstrip(b"\0"))  # a plain tar ends in zeros that nobody misses
     for length in (used * 9 // 10 // 512 * 512, used // 2, 100, 20):
-        refused(write(tmp_path / f"cut.{kind}", content[:length]), workspace, "refused|no zip or tar")
+        refused(write(tmp_path / f"cut.{kind}", content[:length]), workspace, "rejected|not a zip or tar")
     spoiled = bytearray(content)
     spoiled[1000:1010] = bytes(10)
     archive = write(tmp_path / f"spoiled.{kind}", bytes(spoiled))
@@ -259,15 +309,15 @@ def test_tar_header_bombs(tmp_path: Path, workspace: Path) -> None:
     }
     for name, content in cases.items():
         archive = write(tmp_path / f"{name}.tar", content + good)
-        refused(archive, workspace, "damaged|length below zero|more than")
+        refused(archive, workspace, "damaged|negative length|more than")
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no zip or tar archive"),
-        (b"<html>not found</html>", "no zip or tar archive"),
-        (PHOTO, "no zip or tar archive"),
+        (b"", "not a zip or tar archive"),
+        (b"<html>not found</html>", "not a zip or tar archive"),
+        (PHOTO, "not a zip or tar archive"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(100), "7-Zip archive"),
         (b"Rar!\x1a\x07" + bytes(100), "RAR archive"),
         (gzip.compress(PHOTO), "damaged"),
@@ -282,10 +332,10 @@ def test_files_that_are_no_archives(tmp_path: Path, workspace: Path, content: by
 NAMES = st.text(st.sampled_from("ab./\\:\0é\u0301C"), min_size=1, max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
-@given(names=st.lists(NAMES, max_size=6))
-def test_no_name_leads_outside(names: list[str]) -> None:
-    entries = [ArchiveEntry(f"{name}.png", 1) for name in names]
+@settings(max_examples=examples(200), deadline=None)
+@given(names=st.lists(NAMES, max_size=6), separators=st.sampled_from(("/", "/\\")))
+def test_no_name_leads_outside(names: list[str], separators: str) -> None:
+    entries = [ArchiveEntry(f"{name}.png", 1, separators=separators) for name in names]
     try:
         chosen = plan(Path("x.zip"), entries, 10)
     except SourceError:
@@ -293,11 +343,12 @@ def test_no_name_leads_outside(names: list[str]) -> None:
     root = Path("/workspace/files")
     targets = [Path(os.path.normpath(root / place)) for place in chosen.wanted.values()]
     assert all(target.is_relative_to(root) and target != root for target in targets)
+    assert not any("\\" in str(target) for target in targets)
     assert len({str(target).casefold() for target in targets}) == len(targets)
     assert len(chosen.wanted) + len(chosen.ignored) == len(entries)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data(), kind=st.sampled_from(KINDS))
 def test_spoiled_archives_are_read_or_refused_in_words(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str

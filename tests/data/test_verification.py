@@ -9,7 +9,7 @@ import pytest
 
 from tests.data.conftest import MakeImages, encoded, picture, write
 from workflows.data.edits import remove
-from workflows.data.facts import FACTS_FILE, kept_measures, version_measures
+from workflows.data.facts import FACTS_FILE, stored_measures, version_measures
 from workflows.data.importing import add_dataset
 from workflows.data.measures import measure_file
 from workflows.data.verification import Journal, VerifiedImage
@@ -49,7 +49,7 @@ def test_measures_lie_beside_the_version(store: Store, make_images: MakeImages) 
     assert row["phash"] == measure_file(store.blobs.path(row["sha256"])).phash
 
 
-@pytest.mark.parametrize("damage", ["missing", "half", "other columns"])
+@pytest.mark.parametrize("damage", ["missing", "half", "other columns", "an earlier version's"])
 def test_lost_measures_are_made_again(store: Store, make_images: MakeImages, damage: str) -> None:
     version = add_dataset(store, "set", make_images(a=8, b=8)).version
     before = version_measures(version, store.blobs)
@@ -59,9 +59,9 @@ def test_lost_measures_are_made_again(store: Store, make_images: MakeImages, dam
     elif damage == "half":
         path.write_bytes(path.read_bytes()[:100])
     else:
-        before.drop(columns="sharpness").to_parquet(path)
+        before.drop(columns="sharpness" if damage == "other columns" else "detail").to_parquet(path)
     assert version_measures(version, store.blobs).equals(before)
-    assert kept_measures(version.folder).equals(before)
+    assert stored_measures(version.folder).equals(before)
 
 
 def test_measures_are_taken_over_by_edits(
@@ -69,7 +69,7 @@ def test_measures_are_taken_over_by_edits(
 ) -> None:
     first = add_dataset(store, "set", make_images(a=8, b=8)).version
     second = remove(store, "set", [first.table()["image_id"].iloc[0]])
-    monkeypatch.setattr("workflows.data.facts.measure_file", lambda _: pytest.fail("measured again"))
+    monkeypatch.setattr("workflows.data.facts.measure_file", lambda *_: pytest.fail("measured again"))
     assert len(version_measures(second, store.blobs)) == 15
 
 

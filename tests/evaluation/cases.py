@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from workflows.evaluation.predictions import predictions_table
+from workflows.targets.single_label.tables import predictions_table
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:

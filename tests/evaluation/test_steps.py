@@ -7,9 +7,11 @@ import pytest
 
 from tests.evaluation.cases import answers, class_names, predictions
 from workflows.errors import RunError
-from workflows.evaluation.predictions import step_table, write_predictions
-from workflows.evaluation.steps import best_answers, course_of, read_final, read_step, recorded_steps, with_changes
+from workflows.evaluation.predictions import write_predictions
+from workflows.evaluation.steps import best_answers, history_of, read_final, read_step, with_changes
 from workflows.store.files import write_table
+from workflows.store.run_folder import StepFolder
+from workflows.targets.single_label.tables import step_table
 
 NAMES = class_names(7)
 
@@ -25,19 +27,19 @@ def test_steps_come_back_in_order_with_all_classes(tmp_path: Path) -> None:
     for step in (10, 2, 1):
         _write_step(tmp_path, step, seed=step)
     (tmp_path / ".0003.abc.tmp.parquet").touch()
-    assert recorded_steps(tmp_path) == [1, 2, 10]
-    frame, classes = read_step(tmp_path, 2)
+    assert StepFolder(tmp_path).steps() == [1, 2, 10]
+    frame, classes = read_step(StepFolder(tmp_path), 2)
     assert classes == NAMES
     assert (frame["correct"] == (frame["label"].astype(str) == frame["predicted"].astype(str))).all()
 
 
 def test_a_step_that_is_not_there_is_said(tmp_path: Path) -> None:
     _write_step(tmp_path, 3, seed=0)
-    with pytest.raises(RunError, match="no evaluation step 9"):
-        read_step(tmp_path, 9)
+    with pytest.raises(RunError, match=r"\b9\b"):
+        read_step(StepFolder(tmp_path), 9)
     (tmp_path / "0004.parquet").write_bytes(b"half")
-    with pytest.raises(RunError, match="can't be read"):
-        read_step(tmp_path, 4)
+    with pytest.raises(RunError, match=r"0004\.parquet"):
+        read_step(StepFolder(tmp_path), 4)
 
 
 def test_final_answers_of_a_split_agree_with_the_whole_table(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_final_answers_of_a_split_agree_with_the_whole_table(tmp_path: Path) -> 
 def test_changes_since_the_step_before(tmp_path: Path, shuffled: bool) -> None:
     _write_step(tmp_path, 1, seed=5)
     _write_step(tmp_path, 2, seed=1)
-    before, now = read_step(tmp_path, 1)[0], read_step(tmp_path, 2)[0]
+    before, now = read_step(StepFolder(tmp_path), 1)[0], read_step(StepFolder(tmp_path), 2)[0]
     if shuffled:
         before = before.sample(frac=1.0, random_state=0).iloc[:-5].reset_index(drop=True)
     earlier = before.set_index("image_id")
@@ -80,15 +82,15 @@ def test_changes_since_the_step_before(tmp_path: Path, shuffled: bool) -> None:
 
 def test_nothing_changed_at_the_first_step(tmp_path: Path) -> None:
     _write_step(tmp_path, 1, seed=5)
-    assert set(with_changes(read_step(tmp_path, 1)[0], None)["change"]) == {""}
+    assert set(with_changes(read_step(StepFolder(tmp_path), 1)[0], None)["change"]) == {""}
 
 
 def test_one_image_through_the_steps(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         _write_step(tmp_path, step, seed=step)
     image = f"{7:016x}"
-    course = course_of(tmp_path, image, [1, 2, 3, 4])
-    assert course["step"].tolist() == [1, 2, 3]
-    for row in course.itertuples():
-        frame = read_step(tmp_path, row.step)[0].set_index("image_id").loc[image]
+    history = history_of(StepFolder(tmp_path), image, [1, 2, 3, 4])
+    assert history["step"].tolist() == [1, 2, 3]
+    for row in history.itertuples():
+        frame = read_step(StepFolder(tmp_path), row.step)[0].set_index("image_id").loc[image]
         assert (row.predicted, row.confidence) == (frame["predicted"], pytest.approx(frame["confidence"]))

@@ -10,12 +10,9 @@ import pandas as pd
 import pytest
 
 from tests.evaluation.cases import predictions
-from workflows.evaluation.predictions import metrics_of, predictions_table, read_predictions
-from workflows.evaluation.tables import (
-    MOST_WRONG_COLUMNS,
-    evaluate_predictions,
-    most_wrong,
-)
+from workflows.evaluation.predictions import read_predictions
+from workflows.evaluation.tables import evaluate_predictions
+from workflows.targets.single_label.tables import MOST_WRONG_COLUMNS, metrics_of, most_wrong, predictions_table
 
 FILES = ("per_class", "confusion", "confused_pairs", "most_wrong", "reliability")
 

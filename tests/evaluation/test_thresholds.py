@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
-from workflows.evaluation.thresholds import confidence_histogram, coverage_curve, threshold_for
+from workflows.evaluation.thresholds import (
+    DEFAULT_THRESHOLD,
+    JudgedThreshold,
+    ReviewThreshold,
+    confidence_histogram,
+    coverage_curve,
+    judge_threshold,
+    threshold_for,
+)
+from workflows.statistics import wilson_interval
 
 # few different values, so that many answers are equally confident
 answered = st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.35, 0.5, 0.8, 1.0]), st.booleans()), min_size=1, max_size=40)
@@ -29,8 +38,9 @@ def test_coverage_and_accuracy_at_every_threshold(pairs: list[tuple[float, bool]
 @given(answered, st.sampled_from([0.0, 0.5, 0.75, 0.9, 1.0]))
 def test_the_lowest_threshold_that_is_accurate_enough(pairs: list[tuple[float, bool]], wanted: float) -> None:
     confidence, correct = (np.array(column) for column in zip(*pairs, strict=True))
-    good = [value for value in np.unique(confidence) if correct[confidence >= value].mean() >= wanted]
-    assert threshold_for(confidence, correct, wanted) == (min(good) if good else None)
+    steps = [step / 1000 for step in range(1001)]
+    good = [at for at in steps if (confidence >= at).any() and correct[confidence >= at].mean() >= wanted]
+    assert threshold_for(confidence, correct, wanted) == (good[0] if good else None)
 
 
 @given(answered)
@@ -38,3 +48,21 @@ def test_the_histogram_counts_every_answer(pairs: list[tuple[float, bool]]) -> N
     confidence, correct = (np.array(column) for column in zip(*pairs, strict=True))
     table = confidence_histogram(confidence, correct)
     assert (table["right"].sum(), table["wrong"].sum()) == (correct.sum(), (~correct).sum())
+
+
+@given(answered, st.sampled_from([0.0, 0.35, 0.6, 1.0]))
+def test_a_threshold_is_judged_by_what_it_accepts(pairs: list[tuple[float, bool]], value: float) -> None:
+    confidence, correct = (np.array(column) for column in zip(*pairs, strict=True))
+    found, threshold = judge_threshold(value, "val", confidence, correct), ReviewThreshold(value)
+    accepted = [right for sure, right in pairs if not threshold.to_review(sure)]
+    assert (found.images, found.accepted, found.right) == (len(pairs), len(accepted), sum(accepted))
+    assert found.coverage == len(accepted) / len(pairs)
+    assert found.accuracy == (sum(accepted) / len(accepted) if accepted else None)  # undefined is not 0
+    assert found.accuracy_ci95 == wilson_interval(sum(accepted), len(accepted))
+    assert JudgedThreshold.of(found.document()) == found
+
+
+def test_without_a_saved_threshold_the_default_holds() -> None:
+    assert ReviewThreshold().is_default
+    assert ReviewThreshold().value == DEFAULT_THRESHOLD
+    assert not ReviewThreshold().to_review(DEFAULT_THRESHOLD)

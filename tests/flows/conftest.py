@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.client import Client
-from flows.leash import Mark
+from flows.process_identity import ProcessIdentity
 from flows.runtime import prefect_api
 from tests.processes import environment
 
@@ -30,7 +30,7 @@ def client(tmp_path: Path) -> Client:
 @pytest.fixture
 def runner(client: Client) -> Iterator[subprocess.Popen[bytes]]:
     """A runner without Prefect, whose studio is this test."""
-    command = [sys.executable, "-P", "-m", "flows.runner", "--studio", str(Mark.mine())]
+    command = [sys.executable, "-P", "-m", "flows.runner", "--studio", str(ProcessIdentity.current())]
     process = subprocess.Popen(command, env=environment(client.store.home), stdin=subprocess.DEVNULL)
     yield process
     process.terminate()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.leash import Mark
+from flows.process_identity import ProcessIdentity
 from flows.runtime import answers, studio_server_command, studio_server_environment
 from tests.app.studio import eventually
 from tests.processes import environment
@@ -51,7 +51,7 @@ class ByItself:
         eventually(lambda: answers(self.url), what=self.words())
 
     def start_scheduler(self) -> None:
-        command = [sys.executable, "-P", "-m", "flows.scheduler", "--studio", str(Mark.mine())]
+        command = [sys.executable, "-P", "-m", "flows.scheduler", "--studio", str(ProcessIdentity.current())]
         self.scheduler = self._start(command, environment(self.home, **self.access()), ())
 
     def _start(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from flows.alerts import add_alert, alert, masked, try_alert
-from flows.leash import Mark
+from flows.process_identity import ProcessIdentity
 from flows.runner import Runner
 from tests.app.studio import eventually
 from tests.processes import fieldguide
@@ -104,11 +104,11 @@ def test_a_training_that_was_killed_is_told_of(store: Store, listener: Listener)
     killed = subprocess.Popen([sys.executable, "-c", ""])
     killed.wait()
     store.runs.update(run.run_id, state="running", pid=killed.pid, host=socket.gethostname())
-    Runner(store, Mark.mine()).step()
+    Runner(store, ProcessIdentity.current()).step()
     eventually(lambda: listener.seen)
     (document,) = listener.seen
     assert (document["event"], document["run_id"]) == ("failed", run.run_id)
-    assert f"The training {run.run_id} was cut off" in str(document["text"])
+    assert run.run_id in str(document["text"])
     assert store.runs.get(run.run_id).state == "interrupted"
 
 

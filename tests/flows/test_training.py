@@ -15,12 +15,12 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
 from prefect.flows import load_flow_from_entrypoint
 
-from flows.local import go_on, train_now
+from flows.local import execute_run, train_now
 from tests.photos import digit_folders
 from tests.processes import ROOT, environment
 from workflows.errors import RunCancelled, SourceError
-from workflows.pipeline import TrainRequest, create_run
-from workflows.stages import STAGES
+from workflows.pipeline import create_run, planned_steps
+from workflows.requests import TrainRequest
 from workflows.store.store import Store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -54,7 +54,7 @@ def test_a_run_is_finished_and_known_to_prefect(store: Store, first: dict[str, A
         flow_run = client.read_flow_run(record.flow_run_id)
         tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
     assert flow_run.state_name == "Completed"
-    assert {task.name.split(" · ")[0] for task in tasks} == {stage.title for stage in STAGES}
+    assert {task.name.split(" · ")[0] for task in tasks} == {step.title for step in planned_steps(None)}
     assert all(" · " in task.name and task.state_name == "Completed" for task in tasks)
 
 
@@ -75,9 +75,9 @@ def test_a_second_run_takes_over_what_depends_on_the_same(store: Store, photos: 
     second = train_now(store, request(photos, epochs=2))
     third = train_now(store, request(photos, epochs=1, seed=1))
     assert second["dataset"] == third["dataset"] == first["dataset"]
-    folder = store.run_folder(third["run_id"]) / "stages"
+    folder = store.run_folder(third["run_id"]).path / "stages"
     assert '"cached": true' in (folder / "dataset.json").read_text()
-    assert '"cached": true' in (folder / "augmentation.json").read_text()
+    assert '"cached": true' in (folder / "decoding.json").read_text()
     assert '"cached"' not in (folder / "training.json").read_text()
     record = store.runs.get(third["run_id"])
     assert (record.dataset, record.version) == ("digits", 1)
@@ -96,7 +96,7 @@ def test_an_error_is_raised_as_it_was_and_recorded(store: Store, tmp_path: Path)
     (tmp_path / "empty").mkdir()
     run = create_run(store, request(tmp_path / "empty"))
     with pytest.raises(SourceError):
-        go_on(store, run.run_id)
+        execute_run(store, run.run_id)
     record = store.runs.get(run.run_id)
     assert record.state == "failed"
     assert record.error
@@ -114,15 +114,15 @@ def test_cancelling_keeps_the_checkpoint_and_resuming_ends_like_an_uninterrupted
             store.runs.request_cancel(run.run_id)
 
     with pytest.raises(RunCancelled) as cancelled:
-        go_on(store, run.run_id, cancel_in_epoch_2)
+        execute_run(store, run.run_id, cancel_in_epoch_2)
     assert cancelled.value.exit_code == 1
     record = store.runs.get(run.run_id)
     assert record.state == "cancelled"
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(record.flow_run_id).state_name == "Cancelled"
-    resumed = go_on(store, run.run_id)
+    resumed = execute_run(store, run.run_id)
     whole = train_now(store, request(photos, epochs=3))
-    assert resumed["metrics"] == whole["metrics"]
+    assert resumed.metrics == whole["metrics"]
     assert sorted(set(store.runs.steps(run.run_id)["step"])) == [1, 2, 3]
 
 
@@ -136,7 +136,7 @@ def test_ctrl_c_stops_at_the_next_batch(store: Store, photos: Path, first: dict[
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(RunCancelled) as stopped:
-        go_on(store, run.run_id, press, lambda: told.append("stopping"))
+        execute_run(store, run.run_id, press, lambda: told.append("stopping"))
     assert stopped.value.exit_code == 130
     assert told == ["stopping"]
     assert store.runs.get(run.run_id).state == "cancelled"
@@ -144,7 +144,7 @@ def test_ctrl_c_stops_at_the_next_batch(store: Store, photos: Path, first: dict[
 
 
 def test_a_finished_run_gives_its_result_again(store: Store, first: dict[str, Any]) -> None:
-    assert go_on(store, first["run_id"]) == first
+    assert execute_run(store, first["run_id"]).document() == first
 
 
 def test_it_runs_outside_the_main_thread(store: Store, photos: Path, first: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ def test_it_runs_outside_the_main_thread(store: Store, photos: Path, first: dict
 SERVER_DIES = """
 import os, signal, sys, flows.runtime as runtime
 from flows.local import train_now
-from workflows.pipeline import TrainRequest
+from workflows.requests import TrainRequest
 from workflows.store.store import Store
 
 servers = []
@@ -187,7 +187,7 @@ def test_ctrl_c_before_the_run_has_begun_cancels_it(
 
     monkeypatch.setattr("flows.local._import_slowly", interrupted)
     with pytest.raises(RunCancelled) as stopped:
-        go_on(store, run.run_id)
+        execute_run(store, run.run_id)
     assert stopped.value.exit_code == 130
     assert store.runs.get(run.run_id).state == "cancelled"
 

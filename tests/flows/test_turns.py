@@ -1,4 +1,4 @@
-"""One training at a time on the processor, whoever ordered it: the runner, a retraining, a tuning."""
+"""One training at a time on the CPU, whoever ordered it: the runner, a retraining, a tuning."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from app.client import Client
-from flows.errands import STATES_AT_WORK, Errand
+from flows.background_jobs import BackgroundJob
 from tests.app.studio import eventually
+from tests.texts import mentions
 from tests.tiny import train_tiny
 from workflows.registry.models import register
 
@@ -29,53 +30,53 @@ def model(client: Client, tiny_source: Path) -> str:
 
 
 @pytest.fixture
-def ended(client: Client) -> Iterator[list[Errand]]:
-    """Errands that are stopped after the test."""
-    begun: list[Errand] = []
+def ended(client: Client) -> Iterator[list[BackgroundJob]]:
+    """Jobs that are stopped after the test."""
+    begun: list[BackgroundJob] = []
     yield begun
-    errands = client.models.errands
-    for errand in begun:
-        found = errands.find(errand.id)
+    jobs = client.models.jobs
+    for job in begun:
+        found = jobs.find(job.id)
         assert found is not None
-        if errands.state(found) in STATES_AT_WORK:
-            errands.stop(found)
-        eventually(lambda found=found: errands.state(found) not in STATES_AT_WORK)  # type: ignore[misc]
+        if jobs.state(found).alive:
+            jobs.stop(found)
+        eventually(lambda found=found: not jobs.state(found).alive)  # type: ignore[misc]
 
 
-def told(client: Client, errand: Errand) -> str:
-    progress = client.models.errands.told(errand)
+def progress_text(client: Client, job: BackgroundJob) -> str:
+    progress = client.models.jobs.progress(job)
     return progress.text if progress else ""
 
 
-def until(client: Client, true: Any, errand: Errand) -> None:
-    eventually(true, PATIENCE_SECONDS, what=f"{told(client, errand)} {client.models.errands.last_words(errand, 40)}")
+def until(client: Client, true: Any, job: BackgroundJob) -> None:
+    eventually(true, PATIENCE_SECONDS, what=f"{progress_text(client, job)} {client.models.jobs.log_tail(job, 40)}")
 
 
 @pytest.mark.slow
 def test_a_retraining_waits_for_the_runners_training(
-    client: Client, runner: subprocess.Popen[bytes], model: str, ended: list[Errand]
+    client: Client, runner: subprocess.Popen[bytes], model: str, ended: list[BackgroundJob]
 ) -> None:
     run_id = client.studio.start_training({**LONG, "dataset": "tiny"})
     eventually(lambda: len(client.store.runs.steps(run_id)) > 0)
-    errand = client.models.retrain(model, {"min_changes": 0, "epochs": 1, "device": "cpu"})
-    ended.append(errand)
-    until(client, lambda: f"waiting for the processor: held by run {run_id}" in told(client, errand), errand)
+    job = client.models.retrain(model, {"min_changes": 0, "epochs": 1, "device": "cpu"})
+    ended.append(job)
+    until(client, lambda: mentions(progress_text(client, job), "waiting for", f"held by run {run_id}"), job)
     assert client.store.runs.get(run_id).state == "running"
-    assert client.models.errands.state(errand) == "running"
+    assert client.models.jobs.state(job) == "running"
     client.studio.cancel(run_id)
-    until(client, lambda: client.models.errands.outcome(errand), errand)
-    assert client.models.errands.outcome(errand) == {"subject": errand.subject}  # it holds the device just once
-    assert client.models.decision(errand.subject).challenger is not None
+    until(client, lambda: client.models.jobs.outcome(job), job)
+    assert client.models.jobs.outcome(job) == {"subject": job.subject}  # it holds the device just once
+    assert client.models.decision(job.subject).challenger is not None
 
 
 @pytest.mark.slow
 def test_a_training_comes_between_the_trials_of_a_tuning(
-    client: Client, runner: subprocess.Popen[bytes], model: str, ended: list[Errand]
+    client: Client, runner: subprocess.Popen[bytes], model: str, ended: list[BackgroundJob]
 ) -> None:
     request = {**QUICK, "dataset": "tiny", "trials": 400, "epochs": 60}
-    errand = client.tuning.begin(request)
-    ended.append(errand)
-    until(client, lambda: told(client, errand).startswith("trial"), errand)
+    job = client.tuning.begin(request)
+    ended.append(job)
+    until(client, lambda: progress_text(client, job).startswith("trial"), job)
     run_id = client.studio.start_training({**QUICK, "dataset": "tiny", "epochs": 1})
     seen: set[str] = set()
 
@@ -84,6 +85,6 @@ def test_a_training_comes_between_the_trials_of_a_tuning(
         seen.add(progress.text if progress else "")
         return client.store.runs.get(run_id).state == "finished"
 
-    until(client, is_over, errand)
-    assert any(text.startswith("waiting for the processor: held by run tiny") for text in seen)
-    assert client.models.errands.outcome(errand) is None  # the search goes on
+    until(client, is_over, job)
+    assert any(mentions(text, "waiting for", "held by run tiny") for text in seen)
+    assert client.models.jobs.outcome(job) is None  # the search goes on

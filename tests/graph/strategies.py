@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
 from workflows.graph.fields import limits
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.nodes import ID_PATTERN, Edge, Estimate, Node, Reason
-from workflows.graph.settings import NODE_KINDS, NodeSettings, SplitSettings
+from workflows.graph.settings import NodeSettings, OneOf
 from workflows.graph.workflow import Workflow
+from workflows.nodes.split import SplitSettings
 
 LARGEST = 10**12
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -25,6 +27,9 @@ JSON = st.recursive(
 
 def field_values(info: FieldInfo) -> st.SearchStrategy[Any]:
     """Values that a settings field allows."""
+    for rule in info.metadata:
+        if isinstance(rule, OneOf):
+            return st.sampled_from(list(rule.names()))
     return typed_values(info.annotation, limits(info))
 
 
@@ -51,7 +56,7 @@ def typed_values(annotation: Any, rules: dict[str, Any]) -> st.SearchStrategy[An
 
 def settings_of(kind: str) -> st.SearchStrategy[NodeSettings]:
     """Sound settings of a node kind."""
-    type_ = NODE_KINDS[kind]
+    type_ = NODE_KINDS[kind].settings
     fields = {name: field_values(info) for name, info in type_.model_fields.items()}
     if type_ is SplitSettings:
         fields |= {"train": st.just(0.5), "val": st.just(0.3), "test": st.just(0.2)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workflows.graph.fields import describe_fields
-from workflows.graph.settings import NODE_KINDS
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.workflow import describe_fields as public_describe_fields
 
 ALL_FIELDS = [(kind, field) for kind in NODE_KINDS for field in describe_fields(kind)]
@@ -22,8 +22,8 @@ def test_every_field_has_a_description_type_and_range(kind: str, field) -> None:
 
 @pytest.mark.parametrize("kind", NODE_KINDS)
 def test_every_settings_field_is_described_in_order(kind: str) -> None:
-    assert [field.field for field in describe_fields(kind)] == list(NODE_KINDS[kind].model_fields)
-    assert (NODE_KINDS[kind].__doc__ or "").strip()
+    assert [field.field for field in describe_fields(kind)] == list(NODE_KINDS[kind].settings.model_fields)
+    assert NODE_KINDS[kind].purpose
 
 
 EXPECTED = [

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
+from tests.texts import mentions
 from workflows.errors import WorkflowError
-from workflows.graph.settings import NODE_KINDS, DatasetSettings
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.workflow import Workflow, dumps, load_workflow, loads
+from workflows.nodes.dataset import DatasetSettings
 
 SOUND_NODES = {kind: f"{{id: {kind}, kind: {kind}}}" for kind in NODE_KINDS} | {
     "dataset": "{id: dataset, kind: dataset, settings: {name: birds}}"
@@ -47,193 +50,201 @@ def problems_of(text: str) -> list[str]:
     return caught.value.problems
 
 
+def names(problem: str, place: str, *things: str) -> bool:
+    """Whether a problem begins with its place and mentions these things."""
+    return problem.startswith(place) and mentions(problem.removeprefix(place), *things)
+
+
 T, M = "line 7: node 'training'", "line 6: node 'model'"
 FIELDS = [
-    (training("epoch: 3"), f"{T}: field 'epoch': unknown field; did you mean 'epochs'?"),
-    (training("Batch: 3"), f"{T}: field 'Batch': unknown field; did you mean 'batch'?"),
-    (training("epochs: 0"), f"{T}: field 'epochs': expected a whole number from 1 to 10,000, got 0"),
-    (training("epochs: many"), f"{T}: field 'epochs': expected a whole number from 1 to 10,000, got \"many\""),
-    (training("epochs: 2.5"), f"{T}: field 'epochs': expected a whole number from 1 to 10,000, got 2.5"),
-    (training("epochs: true"), f"{T}: field 'epochs': expected a whole number from 1 to 10,000, got true"),
-    (training("epochs: null"), f"{T}: field 'epochs': expected a whole number from 1 to 10,000, got null"),
-    (training("epochs: [1]"), f"{T}: field 'epochs': expected a whole number from 1 to 10,000, got [1]"),
-    (training("learning_rate: 0"), f"{T}: field 'learning_rate': expected a number above 0, up to 10, got 0"),
-    (training("learning_rate: .nan"), f"{T}: field 'learning_rate': expected a number above 0, up to 10, got NaN"),
-    (training("momentum: 1"), f"{T}: field 'momentum': expected a number of at least 0, below 1, got 1"),
-    (training("seed: -1"), f"{T}: field 'seed': expected a whole number of at least 0, got -1"),
-    (training("workers: 99"), f"{T}: field 'workers': expected a whole number or empty from 0 to 64, got 99"),
+    (training("epoch: 3"), (f"{T}: field 'epoch'", "unknown", "'epochs'")),
+    (training("Batch: 3"), (f"{T}: field 'Batch'", "unknown", "'batch'")),
+    (training("epochs: 0"), (f"{T}: field 'epochs'", "whole", "1", "10,000", "0")),
+    (training("epochs: many"), (f"{T}: field 'epochs'", "whole", "1", "10,000", '"many"')),
+    (training("epochs: 2.5"), (f"{T}: field 'epochs'", "whole", "1", "10,000", "2.5")),
+    (training("epochs: true"), (f"{T}: field 'epochs'", "whole", "1", "10,000", "true")),
+    (training("epochs: null"), (f"{T}: field 'epochs'", "whole", "1", "10,000", "null")),
+    (training("epochs: [1]"), (f"{T}: field 'epochs'", "whole", "1", "10,000", "[1]")),
+    (training("learning_rate: 0"), (f"{T}: field 'learning_rate'", "0", "10")),
+    (training("learning_rate: .nan"), (f"{T}: field 'learning_rate'", "0", "10", "NaN")),
+    (training("momentum: 1"), (f"{T}: field 'momentum'", "0", "1")),
+    (training("seed: -1"), (f"{T}: field 'seed'", "whole", "0", "-1")),
+    (training("workers: 99"), (f"{T}: field 'workers'", "whole", "empty", "0", "64", "99")),
     (
         training("optimizer: adamw"),
-        f"{T}: field 'optimizer': expected one of AdamW, SGD, got \"adamw\"; did you mean 'AdamW'?",
+        (f"{T}: field 'optimizer'", "AdamW", "SGD", '"adamw"', "'AdamW'"),
     ),
-    (training("monitor: 3"), f"{T}: field 'monitor': expected one of top1, f1_macro, log_loss, got 3"),
+    (training("monitor: 3"), (f"{T}: field 'monitor'", "top1", "f1_macro", "log_loss", "3")),
     (
         training("device: gpu"),
-        f"{T}: field 'device': expected `auto`, `cpu`, a GPU number, or several: `0,1`, got \"gpu\"",
+        (f"{T}: field 'device'", "0,1", '"gpu"'),
     ),
     (
         model("image_size: 100"),
-        f"{M}: field 'image_size': expected a whole number from 32 to 1,280, a multiple of 32, got 100"
-        "; near it 96 and 128 would do",
+        (f"{M}: field 'image_size'", "whole", "32", "1,280", "multiple", "100", "96", "128"),
     ),
     (
         model("image_size: 16"),
-        f"{M}: field 'image_size': expected a whole number from 32 to 1,280, a multiple of 32, got 16; near it 32 would do",
+        (f"{M}: field 'image_size'", "whole", "32", "1,280", "multiple", "16"),
     ),
     (
         model("image_size: 2000"),
-        f"{M}: field 'image_size': expected a whole number from 32 to 1,280, a multiple of 32, got 2000",
+        (f"{M}: field 'image_size'", "whole", "32", "1,280", "multiple", "2000"),
     ),
     (
         model("size: tiny"),
-        f"{M}: field 'size': expected one of n, s, m, l, x, got \"tiny\"",
+        (f"{M}: field 'size'", "n", "s", "m", "l", "x", '"tiny"'),
     ),
     (
         model("square: croped"),
-        f"{M}: field 'square': expected one of crop, pad, stretch, got \"croped\"; did you mean 'crop'?",
+        (f"{M}: field 'square'", "crop", "pad", "stretch", '"croped"', "'crop'"),
     ),
-    (model("weights: 1.5"), f"{M}: field 'weights': expected text that is not empty, got 1.5; put it in quotes"),
+    (model("weights: 1.5"), (f"{M}: field 'weights'", "empty", "1.5")),
     (
         model("colour: red"),
-        f"{M}: field 'colour': unknown field; model nodes have family, size, image_size, square, weights, dropout",
+        (f"{M}: field 'colour'", "unknown", "family", "size", "image_size", "square", "weights", "dropout"),
     ),
     (
         graph(dataset="{id: dataset, kind: dataset}"),
-        "line 3: node 'dataset': field 'name': missing; expected text that is not empty",
+        ("line 3: node 'dataset': field 'name'", "missing", "empty"),
     ),
     (
         graph(dataset="{id: dataset, kind: dataset, settings: {name: ''}}"),
-        "line 3: node 'dataset': field 'name': expected text that is not empty, got \"\"",
+        ("line 3: node 'dataset': field 'name'", "empty", '""'),
     ),
     (
         graph(split="{id: split, kind: split, settings: {train: 0.9}}"),
-        "line 4: node 'split': train + val + test must be 1, but is 1.2",
+        ("line 4: node 'split'", "train + val + test", "1", "1.2"),
     ),
     (
         graph(evaluation="{id: evaluation, kind: evaluation, settings: {splits: test}}"),
-        "line 8: node 'evaluation': field 'splits': expected a list of val, test, got \"test\"",
+        ("line 8: node 'evaluation': field 'splits'", "list", "val", "test", '"test"'),
     ),
     (
         graph(evaluation="{id: evaluation, kind: evaluation, settings: {splits: [val, tests]}}"),
-        "line 8: node 'evaluation': field 'splits[1]': expected one of val, test, got \"tests\"; did you mean 'test'?",
+        ("line 8: node 'evaluation': field 'splits[1]'", "val", "test", '"tests"', "'test'"),
     ),
     (
         graph(explanation="{id: explanation, kind: explanation, settings: {methods: []}}"),
-        "line 9: node 'explanation': field 'methods': expected a list of eigen-cam, grad-cam, grad-cam++, layer-cam,"
-        " got []",
+        ("line 9: node 'explanation': field 'methods'", "list", "eigen-cam", "grad-cam", "grad-cam++", "layer-cam"),
     ),
     (
         graph(explanation="{id: explanation, kind: explanation, settings: 5}"),
-        "line 9: node 'explanation': field 'settings': expected fields and values, got 5",
+        ("line 9: node 'explanation': field 'settings'", "5"),
     ),
 ]
 
 NODES = [
-    (graph(model="{id: model, kind: modle}"), "line 6: node 'model': unknown kind \"modle\"; did you mean 'model'?"),
+    (graph(model="{id: model, kind: modle}"), (f"{M}", "unknown", '"modle"', "'model'")),
     (
         graph(model="{id: model, kind: 7}"),
-        "line 6: node 'model': unknown kind 7; kinds are dataset, split, augmentation, model, training, evaluation,"
-        " explanation",
+        (f"{M}", "unknown", "7", "dataset", "split", "augmentation", "model", "training", "evaluation", "explanation"),
     ),
     (
         graph(model="{id: model}"),
-        "line 6: node 'model': field 'kind': missing; expected one of dataset, split, augmentation, model, training,"
-        " evaluation, explanation",
+        (
+            f"{M}: field 'kind'",
+            "missing",
+            "dataset",
+            "split",
+            "augmentation",
+            "model",
+            "training",
+            "evaluation",
+            "explanation",
+        ),
     ),
     (
         graph(model="{id: model, kind: model, setting: {}}"),
-        "line 6: node 'model': field 'setting': unknown field; did you mean 'settings'?",
+        (f"{M}: field 'setting'", "unknown", "'settings'"),
     ),
-    (graph(model="just text"), 'line 6: node 4: expected id, kind, settings, got "just text"'),
+    (graph(model="just text"), ("line 6: node 4", "id", "kind", "settings", '"just text"')),
     (
         graph(model="{id: 'a b', kind: model}", edges=[]),
-        "line 6: node 4: field 'id': expected up to 64 letters, digits, _, . or -, starting with a letter or digit,"
-        ' got "a b"',
+        ("line 6: node 4: field 'id'", "64", '"a b"'),
     ),
     (
         graph(model="{kind: model}", edges=[]),
-        "line 6: node 4: field 'id': missing; expected up to 64 letters, digits, _, . or -, starting with a letter or"
-        " digit",
+        ("line 6: node 4: field 'id'", "missing", "64"),
     ),
 ]
 
 SHAPES = [
     (
-        graph(explanation="", edges=SOUND_EDGES[:-1]),
-        "there is no explanation node; a workflow has one of each kind: dataset, split, augmentation, model, training,"
-        " evaluation, explanation",
+        graph(split="", edges=SOUND_EDGES[2:]),
+        ("", "dataset", "split", "model", "training"),
     ),
     (
         graph(other="{id: other, kind: model}", edges=[*SOUND_EDGES, "augmentation -> other"]),
-        "there are 2 model nodes (model, other); a workflow has one of each kind",
+        ("", "2", "model", "other"),
     ),
     (
         graph(other="{id: model, kind: model}"),
-        "node 'model': the id is used by 2 nodes; ids must differ",
+        ("node 'model'", "2"),
     ),
     (
         graph(edges=[*SOUND_EDGES[:-1], "evaluation -> explanatoin"]),
-        "edge 'evaluation -> explanatoin': there is no node 'explanatoin'; did you mean 'explanation'?",
+        ("edge 'evaluation -> explanatoin'", "'explanatoin'", "'explanation'"),
     ),
     (
         graph(edges=[*SOUND_EDGES, "dataset -> model"]),
-        "edge 'dataset -> model': a dataset node can't lead to a model node; a model node takes its input from an"
-        " augmentation node",
+        ("edge 'dataset -> model'", "input"),
     ),
     (
         graph(edges=[*SOUND_EDGES, "explanation -> dataset"]),
-        "edge 'explanation -> dataset': an explanation node can't lead to a dataset node; a dataset node comes first",
+        ("edge 'explanation -> dataset'", "input"),
     ),
-    (graph(edges=[*SOUND_EDGES, SOUND_EDGES[0]]), "edge 'dataset -> split': given 2 times; once is enough"),
-    (graph(edges=SOUND_EDGES[1:]), "node 'split': no edge leads to it from a dataset node"),
-    (graph(edges=[*SOUND_EDGES, "model -> model"]), "the edges go in a circle: model -> model"),
+    (graph(edges=[*SOUND_EDGES, SOUND_EDGES[0]]), ("edge 'dataset -> split'", "2")),
+    (graph(edges=SOUND_EDGES[1:]), ("node 'split'", "dataset")),
+    (graph(edges=[*SOUND_EDGES, "model -> model"]), ("", "cycle", "model -> model")),
     (
         graph(edges=[*SOUND_EDGES, "training"]),
-        "line 17: edge 7: expected 'source -> target' with two node ids, got \"training\"",
+        ("line 17: edge 7", "'source -> target'", '"training"'),
     ),
 ]
 
 DOCUMENTS = [
-    ("", "line 1: expected a workflow with name, goal, description, nodes, edges, reasons, estimate, got nothing"),
-    ("- 1\n", "line 1: expected a workflow with name, goal, description, nodes, edges, reasons, estimate, got [1]"),
-    (graph(head="nam: birds"), "line 1: field 'nam': unknown field; did you mean 'name'?"),
-    (graph(head="nam: birds"), "line 1: field 'name': missing; expected text that is not empty"),
-    (graph(head="name: ''"), "line 1: field 'name': expected text that is not empty, got \"\""),
-    (graph(head="name: birds\ngoal: quick"), "line 2: field 'goal': expected one of fast, balanced, accurate or empty, got \"quick\""),
-    ("name: birds\nnodes: 3\nedges: 4\n", "line 2: field 'nodes': expected a list, got 3"),
-    ("name: birds\nnodes: 3\nedges: 4\n", "line 3: field 'edges': expected a list, got 4"),
-    ("name: birds\n", "line 1: field 'nodes': expected a list, got nothing"),
-    (graph(head="name: a\nname: b"), "line 2: 'name' is given twice (first on line 1)"),
-    (graph(head="name: !!python/name:os.system x"), "line 1: the tag 'tag:yaml.org,2002:python/name:os.system' is not supported; give a plain value"),
-    (graph(head="name: !!int x"), "line 1: 'x' is not a value of the type int"),
-    (graph(head="name: &a birds\ndescription: *a"), "line 1: aliases (*) are not supported; write the value out"),
-    (graph(head="? [a]\n: 1\nname: b"), "line 1: a field name must be a word"),
-    (graph(extra="reasons:\n- {node: modell, field: size, value: n, because: b, source: c}"), "line 18: reason 1: there is no node 'modell'; did you mean 'model'?"),
-    (graph(extra="reasons:\n- {node: model, field: size, value: n, becaus: b, source: c}"), "line 18: reason 1: field 'because': missing"),
-    (graph(extra="reasons:\n- {node: model, field: size, value: n, becaus: b, source: c}"), "line 18: reason 1: field 'becaus': unknown field; did you mean 'because'?"),
-    (graph(extra="estimate: {seconds: -1}"), "line 17: estimate: field 'seconds': input should be greater than or equal to 0, got -1"),
-    (graph(extra="estimate: soon"), 'line 17: estimate: expected seconds, seconds_low, seconds_high, memory_bytes, images_per_second, basis, got "soon"'),
+    ("", ('line 1', 'name', 'goal', 'description', 'nodes', 'edges', 'reasons', 'estimate', 'nothing')),
+    ("- 1\n", ('line 1', 'name', 'goal', 'description', 'nodes', 'edges', 'reasons', 'estimate', '[1]')),
+    (graph(head="nam: birds"), ("line 1: field 'nam'", 'unknown', "'name'")),
+    (graph(head="nam: birds"), ("line 1: field 'name'", 'missing', 'empty')),
+    (graph(head="name: ''"), ("line 1: field 'name'", 'empty', '""')),
+    (graph(head="name: birds\ngoal: quick"), ("line 2: field 'goal'", 'fast', 'balanced', 'accurate', 'empty', '"quick"')),
+    ("name: birds\nnodes: 3\nedges: 4\n", ("line 2: field 'nodes'", 'list', '3')),
+    ("name: birds\nnodes: 3\nedges: 4\n", ("line 3: field 'edges'", 'list', '4')),
+    ("name: birds\n", ("line 1: field 'nodes'", 'list', 'nothing')),
+    (graph(head="name: a\nname: b"), ('line 2', "'name'", 'twice', '1')),
+    (graph(head="name: !!python/name:os.system x"), ('line 1', "'tag:yaml.org,2002:python/name:os.system'")),
+    (graph(head="name: !!int x"), ('line 1', "'x'", 'int')),
+    (graph(head="name: &a birds\ndescription: *a"), ('line 1', 'aliases')),
+    (graph(head="? [a]\n: 1\nname: b"), ('line 1', 'string')),
+    (graph(extra="reasons:\n- {node: modell, field: size, value: n, because: b, source: c}"), ('line 18: reason 1', "'modell'", "'model'")),
+    (graph(extra="reasons:\n- {node: model, field: size, value: n, becaus: b, source: c}"), ("line 18: reason 1: field 'because'", 'missing')),
+    (graph(extra="reasons:\n- {node: model, field: size, value: n, becaus: b, source: c}"), ("line 18: reason 1: field 'becaus'", 'unknown', "'because'")),
+    (graph(extra="estimate: {seconds: -1}"), ("line 17: estimate: field 'seconds'", 'input', '0', '-1')),
+    (graph(extra="estimate: soon"), ('line 17: estimate', 'seconds', 'seconds_low', 'seconds_high', 'memory_bytes', 'images_per_second', 'basis', '"soon"')),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "problem"), FIELDS)
-def test_a_bad_field_is_named_and_nothing_else(text: str, problem: str) -> None:
-    assert problems_of(text) == [problem]
+@pytest.mark.parametrize(("text", "named"), FIELDS)
+def test_a_bad_field_is_named_and_nothing_else(text: str, named: tuple[str, ...]) -> None:
+    (problem,) = problems_of(text)
+    assert names(problem, *named)
 
 
-@pytest.mark.parametrize(("text", "problem"), NODES)
-def test_a_bad_node_is_named(text: str, problem: str) -> None:
-    assert problem in problems_of(text)
+@pytest.mark.parametrize(("text", "named"), NODES)
+def test_a_bad_node_is_named(text: str, named: tuple[str, ...]) -> None:
+    assert any(names(problem, *named) for problem in problems_of(text))
 
 
-@pytest.mark.parametrize(("text", "problem"), SHAPES)
-def test_a_bad_shape_is_named(text: str, problem: str) -> None:
-    assert problem in problems_of(text)
+@pytest.mark.parametrize(("text", "named"), SHAPES)
+def test_a_bad_shape_is_named(text: str, named: tuple[str, ...]) -> None:
+    assert any(names(problem, *named) for problem in problems_of(text))
 
 
-@pytest.mark.parametrize(("text", "problem"), DOCUMENTS)
-def test_a_bad_document_is_named(text: str, problem: str) -> None:
-    assert problem in problems_of(text)
+@pytest.mark.parametrize(("text", "named"), DOCUMENTS)
+def test_a_bad_document_is_named(text: str, named: tuple[str, ...]) -> None:
+    assert any(names(problem, *named) for problem in problems_of(text))
 
 
 def test_every_problem_is_named_at_once() -> None:
@@ -244,24 +255,28 @@ def test_every_problem_is_named_at_once() -> None:
         training="{id: training, kind: trainning}",
         edges=[*SOUND_EDGES[1:], "nowhere -> model"],
     )
-    assert problems_of(text) == [
-        "line 2: field 'gaol': unknown field; did you mean 'goal'?",
-        "line 4: node 'dataset': field 'name': missing; expected text that is not empty",
-        "line 4: node 'dataset': field 'nam': unknown field; did you mean 'name'?",
-        "line 7: node 'model': field 'size': expected one of n, s, m, l, x, got \"xl\"; did you mean 'x'?",
-        "line 7: node 'model': field 'image_size': expected a whole number from 32 to 1,280, a multiple of 32, got 50"
-        "; near it 32 and 64 would do",
-        "line 8: node 'training': unknown kind \"trainning\"; did you mean 'training'?",
-        "edge 'nowhere -> model': there is no node 'nowhere'",
-        "node 'split': no edge leads to it from a dataset node",
+    named = [
+        ("line 2: field 'gaol'", "'goal'"),
+        ("line 4: node 'dataset': field 'name'",),
+        ("line 4: node 'dataset': field 'nam'", "'name'"),
+        ("line 7: node 'model': field 'size'", "n, s, m, l, x", '"xl"', "'x'"),
+        ("line 7: node 'model': field 'image_size'", "32", "1,280", "50", "64"),
+        ("line 8: node 'training'", '"trainning"', "'training'"),
+        ("edge 'nowhere -> model'", "'nowhere'"),
+        ("node 'split'", "dataset"),
     ]
+    found = problems_of(text)
+    assert len(found) == len(named)
+    assert all(
+        line.startswith(place) and mentions(line, *things) for line, (place, *things) in zip(found, named, strict=True)
+    )
 
 
 def test_the_message_counts_and_says_where() -> None:
-    with pytest.raises(WorkflowError, match=r"^birds.yaml has a problem:\n  - line 7: node 'training'") as caught:
+    with pytest.raises(WorkflowError, match=r"^birds\.yaml .*\n  - line 7: node 'training'") as caught:
         loads(training("epoch: 3"), "birds.yaml")
     assert "fieldguide workflow recommend" in caught.value.hint
-    with pytest.raises(WorkflowError, match=r"^the workflow has 2 problems:"):
+    with pytest.raises(WorkflowError, match=r"^[^\n]*\b2\b"):
         loads(training("epoch: 3, batch: 1"))
 
 
@@ -296,14 +311,14 @@ def test_bad_yaml_is_told_with_its_place(text: str, message: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(WorkflowError, match=r"missing.yaml can't be read: No such file or directory\.") as caught:
+    with pytest.raises(WorkflowError, match=r"missing\.yaml") as caught:
         load_workflow(tmp_path / "missing.yaml")
     assert "balanced-photos" in caught.value.hint
-    with pytest.raises(WorkflowError, match="can't be read: Is a directory"):
+    with pytest.raises(WorkflowError, match=re.escape(str(tmp_path))):
         load_workflow(tmp_path)
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(WorkflowError, match="is not text in UTF-8"):
+    with pytest.raises(WorkflowError, match="UTF-8"):
         load_workflow(photo)
 
 
@@ -317,7 +332,7 @@ def test_a_file_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> Non
 SOUND_TEXT = dumps(Workflow.linear("birds", DatasetSettings(name="birds")))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_any_damage_is_either_read_or_told_in_words(data: st.DataObject) -> None:
     """Cut pieces out of a sound file, or put rubbish in: never another error than WorkflowError."""

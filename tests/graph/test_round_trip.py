@@ -7,18 +7,19 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.graph.strategies import workflows
+from tests.properties import examples
 from workflows.graph.drawing import to_graphviz, to_mermaid, to_text
-from workflows.graph.settings import DatasetSettings
 from workflows.graph.workflow import Workflow, dumps, loads
+from workflows.nodes.dataset import DatasetSettings
 
 # Not shrunk: a workflow is large, and shrinking one takes minutes; the assertion shows what differs.
 THOROUGH = settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
-QUICK = settings(THOROUGH, max_examples=40)
+QUICK = settings(THOROUGH, max_examples=examples(40))
 
 
 ODD_TEXTS = ["\x85", "a\u2028b", "\ufeff", "no", "1e-3", "007", "~", " x ", "a: b #c", "x\n y\n", "'\"", "<<", "- a"]

@@ -55,9 +55,9 @@ def test_a_template_is_found_by_its_name_where_a_file_is_expected(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fast-photo", "There is no template 'fast-photo'; did you mean 'fast-photos'?"),
-        ("zzz", "There is no template 'zzz'; there are accurate-photos, balanced-photos"),
-        ("../settings", "There is no template '../settings'; there are"),
+        ("fast-photo", "No template is called 'fast-photo'; did you mean 'fast-photos'?"),
+        ("zzz", "No template is called 'zzz'; available: accurate-photos, balanced-photos"),
+        ("../settings", "No template is called '../settings'; available:"),
     ],
 )
 def test_an_unknown_template_is_told(name: str, message: str) -> None:

@@ -7,17 +7,16 @@ from itertools import pairwise
 import pytest
 from pydantic import ValidationError
 
+from tests.texts import mentions
 from workflows.errors import WorkflowError
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.nodes import Edge, Estimate, Node, Reason
-from workflows.graph.settings import (
-    NODE_KINDS,
-    AugmentationSettings,
-    DatasetSettings,
-    EvaluationSettings,
-    ModelSettings,
-    TrainingSettings,
-)
-from workflows.graph.workflow import COST_FIELDS, YOUR_CHOICE, Workflow
+from workflows.graph.workflow import YOUR_CHOICE, Workflow
+from workflows.nodes.augmentation import AugmentationSettings
+from workflows.nodes.dataset import DatasetSettings
+from workflows.nodes.evaluation import EvaluationSettings
+from workflows.nodes.model import ModelSettings
+from workflows.nodes.training import TrainingSettings
 
 ESTIMATE = Estimate(
     seconds=60, seconds_low=50, seconds_high=80, memory_bytes=10**9, images_per_second=200, basis="a guess"
@@ -94,39 +93,40 @@ def test_for_dataset_changes_the_data_and_gives_no_reason(workflow: Workflow) ->
     assert workflow.for_dataset("birds") == workflow
 
 
-def test_cost_fields_exist() -> None:
-    for kind, fields in COST_FIELDS.items():
-        assert fields <= set(NODE_KINDS[kind].model_fields)
+def test_the_fields_that_a_kind_names_exist() -> None:
+    for kind in NODE_KINDS.values():
+        assert {*kind.cost_fields, *kind.shown_fields, *kind.fixed_fields, *kind.empty_words} <= set(
+            kind.settings.model_fields
+        )
 
 
 def test_with_settings_names_every_bad_field(workflow: Workflow) -> None:
     with pytest.raises(WorkflowError) as caught:
         workflow.with_settings("training", epoch=3, batch=1)
-    assert caught.value.problems == [
-        "training: field 'batch': expected a whole number from 2 to 4,096, got 1",
-        "training: field 'epoch': unknown field; did you mean 'epochs'?",
-    ]
-    with pytest.raises(WorkflowError, match="no node kind 'trainig'; did you mean 'training'"):
+    batch, epoch = caught.value.problems
+    assert batch.startswith("training: field 'batch'") and mentions(batch, 2, "4,096", 1)
+    assert epoch.startswith("training: field 'epoch'") and mentions(epoch, "epochs")
+    with pytest.raises(WorkflowError, match=r"'trainig'.*'training'"):
         workflow.with_settings("trainig", epochs=3)
 
 
 def test_a_missing_or_doubled_node_is_told(workflow: Workflow) -> None:
-    without = workflow.model_copy(update={"nodes": workflow.nodes[:-1]})
-    with pytest.raises(WorkflowError, match="has no explanation nodes, but needs one"):
-        _ = without.explanation
+    without = workflow.model_copy(update={"nodes": [node for node in workflow.nodes if node.kind != "split"]})
+    with pytest.raises(WorkflowError, match="split"):
+        _ = without.split
     doubled = workflow.model_copy(
         update={"nodes": [*workflow.nodes, Node(id="m", kind="model", settings=ModelSettings())]}
     )
-    with pytest.raises(WorkflowError, match="has 2 model nodes, but needs one"):
+    with pytest.raises(WorkflowError, match="2 model"):
         _ = doubled.model
 
 
 def test_order_refuses_circles_and_strangers(workflow: Workflow) -> None:
     circle = workflow.model_copy(update={"edges": [*workflow.edges, Edge(source="training", target="model")]})
-    with pytest.raises(WorkflowError, match="the edges go in a circle: model -> training -> model"):
+    with pytest.raises(WorkflowError, match="model -> training -> model"):
         circle.order()
     stranger = workflow.model_copy(update={"edges": [*workflow.edges, Edge(source="training", target="nowhere")]})
-    with pytest.raises(WorkflowError, match="there is no node 'nowhere'"):
+    with pytest.raises(WorkflowError, match="'nowhere'"):
         stranger.order()
 
 
@@ -138,13 +138,13 @@ def test_order_does_not_depend_on_how_nodes_are_listed(workflow: Workflow) -> No
 def test_a_reason_for_a_node_that_is_not_there_is_a_problem(workflow: Workflow) -> None:
     reason = Reason(node="modle", field="size", value="n", because="b", source="s")
     broken = workflow.model_copy(update={"reasons": [reason, reason]})
-    assert broken.problems() == ["a reason is given for node 'modle', which does not exist"]
+    assert len(broken.problems()) == 1 and mentions(broken.problems()[0], "modle")
 
 
 def test_nodes_refuse_settings_of_another_kind() -> None:
-    with pytest.raises(ValidationError, match="a training node can't have ModelSettings"):
+    with pytest.raises(ValidationError, match=r"training .*ModelSettings"):
         Node(id="t", kind="training", settings=ModelSettings())
-    with pytest.raises(ValidationError, match="unknown kind 'modle'"):
+    with pytest.raises(ValidationError, match="'modle'"):
         Node.model_validate({"id": "m", "kind": "modle"})
     with pytest.raises(ValidationError):
         Node.model_validate({"id": "m", "kind": "model", "settings": {"size": "tiny"}})

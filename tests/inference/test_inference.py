@@ -17,12 +17,14 @@ from sklearn import metrics as oracle
 from tests.tiny import CLASSES, TrainedRun, train_tiny, write_tiny
 from workflows.data.importing import add_dataset
 from workflows.errors import DatasetError, RunError
-from workflows.evaluation.predictions import probability_matrix, read_predictions
+from workflows.evaluation.predictions import read_predictions
 from workflows.inference.evaluate import evaluate_run
 from workflows.inference.model import load_card, load_model
 from workflows.inference.predictor import Predictor
+from workflows.store.run_folder import ModelFolder
+from workflows.targets.single_label.tables import probability_matrix
 
-KEYS = {"top1", "top5", "precision_macro", "recall_macro", "f1_macro", "average_confidence", "ece", "log_loss"}
+KEYS = {"top1", "precision_macro", "recall_macro", "f1_macro", "average_confidence", "ece", "log_loss"}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_the_result_says_all_that_is_promised(trained: TrainedRun) -> None:
         assert found["top1_ci95"][0] <= found["top1"] <= found["top1_ci95"][1]
     assert result["dataset"]["classes"] == list(CLASSES)
     assert all(Path(path).is_file() for path in result["artifacts"].values())
-    assert json.loads((trained.folder / "result.json").read_text()) == json.loads(json.dumps(result))
+    assert json.loads(trained.folder.result.read_text()) == json.loads(json.dumps(result))
     assert result["estimate"]["actual_seconds"] > 0
 
 
@@ -98,8 +100,9 @@ def test_classes_that_the_model_does_not_know_are_named(trained: TrainedRun, tmp
     write_tiny(tmp_path / "strange", classes=("0", "7"), per_class=9)
     store = trained.copied(tmp_path / "home").store
     add_dataset(store, "strange", tmp_path / "strange")
-    with pytest.raises(DatasetError, match="does not know: 7"):
+    with pytest.raises(DatasetError, match="classes") as caught:
         evaluate_run(store, trained.run_id, "all", data="strange")
+    assert caught.value.problems == ["7"]
 
 
 def test_what_cannot_be_read_is_said_and_the_rest_predicted(
@@ -122,18 +125,18 @@ def test_all_odd_real_files_are_predicted_upright(predictor: Predictor, shared: 
 
 
 def test_changed_weights_are_refused(trained: TrainedRun, tmp_path: Path) -> None:
-    shutil.copytree(trained.folder / "model", tmp_path / "model")
+    shutil.copytree(trained.folder.model.path, tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     with pytest.raises(RunError, match="have changed"):
-        load_model(tmp_path / "model", torch.device("cpu"))
+        load_model(ModelFolder(tmp_path / "model"), torch.device("cpu"))
 
 
 def test_a_run_without_a_model_is_said(trained: TrainedRun, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no model yet"):
-        load_card(tmp_path / "run" / "model")
+    with pytest.raises(RunError, match=r"^Run run "):
+        load_card(ModelFolder(tmp_path / "run" / "model"))
 
 
 _YOLO_VAL = """
@@ -156,7 +159,7 @@ def test_top1_equals_yolo_val_on_the_same_checkpoint_and_photos(
     trained: TrainedRun, predictions: pd.DataFrame, tmp_path: Path
 ) -> None:
     """With the way to a square set to Ultralytics' own (`crop`), both judge alike."""
-    assert load_card(trained.folder / "model").square == "crop"
+    assert load_card(trained.folder.model).square == "crop"
     for row in predictions.itertuples():
         target = tmp_path / "tree" / str(row.split) / str(row.label) / Path(row.path).name
         target.parent.mkdir(parents=True, exist_ok=True)

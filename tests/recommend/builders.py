@@ -8,7 +8,7 @@ from workflows.graph.workflow import Workflow
 from workflows.recommend.estimate import Speed
 from workflows.recommend.facts import Facts
 from workflows.recommend.hardware import Hardware
-from workflows.recommend.orientation import judge_orientation
+from workflows.recommend.orientation import infer_orientation
 
 GB = 10**9
 TRAIN_SHARE, HELD_OUT_SHARE = 0.70, 0.15
@@ -52,7 +52,7 @@ def make_facts(
         "elongation_p90": elongation * aspect_spread,
         "share_non_square": float(elongation > 1.05),
         "colour": colour,
-        "orientation": judge_orientation(name, tuple(per_class)),
+        "orientation": infer_orientation(name, tuple(per_class)),
     }
     return Facts(**(values | changes))
 

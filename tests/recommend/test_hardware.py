@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 
 import pytest
@@ -29,7 +30,7 @@ def test_auto_takes_a_gpu_if_there_is_one() -> None:
 
 @pytest.mark.skipif(GPUS > 0, reason="this machine has a GPU")
 @pytest.mark.parametrize(
-    ("device", "wanted"), [("0", "GPU 0 was asked for"), ("0,1", "GPU 0 and GPU 1 were asked for")]
+    ("device", "wanted"), [("0", "GPU 0 was requested"), ("0,1", "GPU 0 and GPU 1 were requested")]
 )
 def test_without_a_gpu(device: str, wanted: str) -> None:
     with pytest.raises(DeviceError, match=wanted) as caught:
@@ -42,13 +43,13 @@ def test_with_a_gpu() -> None:
     hardware = detect_hardware("0")
     assert (hardware.kind, hardware.devices, hardware.device) == ("cuda", (0,), "0")
     assert hardware.memory_bytes > 2**30
-    with pytest.raises(DeviceError, match=f"this machine has only GPU 0 \\({hardware.name}"):
+    with pytest.raises(DeviceError, match=re.escape(hardware.name)):
         detect_hardware(str(GPUS))
 
 
 @pytest.mark.parametrize("device", ["gpu", "", "0,", "-1", "0,0", "cuda:0"])
 def test_words_that_name_no_device(device: str) -> None:
-    with pytest.raises(DeviceError, match="names no device"):
+    with pytest.raises(DeviceError, match=re.escape(repr(device))):
         detect_hardware(device)
 
 

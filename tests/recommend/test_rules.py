@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.recommend.builders import BIRDS, DIGITS, GB, QUIET_CPU, make_cpu, make_facts, make_gpu, value_of
 from workflows.errors import UsageError, WorkflowError
-from workflows.graph.settings import NODE_KINDS
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.workflow import Workflow, dumps, loads
 from workflows.recommend import recipe
 from workflows.recommend.facts import Facts
@@ -18,7 +19,7 @@ from workflows.recommend.hardware import Hardware
 from workflows.recommend.rules import RULES, recommend
 
 CPU, GPU, PHOTOS = make_cpu(), make_gpu(), make_facts()
-FAST, BALANCED, ACCURATE = (recipe.GOALS[goal] for goal in ("fast", "balanced", "accurate"))
+FAST, BALANCED, ACCURATE = (recipe.RECIPES[goal] for goal in ("fast", "balanced", "accurate"))
 TINY_SET = make_facts({"ants": 12, "bees": 10})
 SCRATCH = {"weights": "none"}
 
@@ -285,7 +286,7 @@ def check(workflow: Workflow) -> None:
 SIZES = st.integers(2, 60_000)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.data())
 def test_any_situation_gets_a_sound_and_reasoned_workflow(data: st.DataObject) -> None:
     classes = data.draw(st.integers(2, 400))
@@ -323,10 +324,25 @@ def test_goals_are_ordered_by_their_cost(facts: Facts, hardware: Hardware) -> No
     assert seconds[0] < seconds[1] < seconds[2]
 
 
+def test_where_the_split_leaks_another_one_is_proposed() -> None:
+    for given_split in (False, True):
+        sound, leaking = (
+            recommend(make_facts(given_split=given_split, leaking=leaking), "balanced", make_cpu(), speed=QUIET_CPU)
+            for leaking in (0, 83)
+        )
+        reasons = [
+            next(each for each in workflow.reasons if (each.node, each.field) == ("split", "source"))
+            for workflow in (sound, leaking)
+        ]
+        assert [reason.value for reason in reasons] == ["version", "version"]
+        assert "resplit" not in reasons[0].because
+        assert "83 of" in reasons[1].because and "fieldguide dataset resplit photos" in reasons[1].because
+
+
 def test_size_l_is_never_recommended() -> None:
     for hardware in (CPU, GPU, make_gpu(80 * GB), make_cpu(cores=64)):
         for facts in (PHOTOS, BIRDS, DIGITS, TINY_SET):
-            for goal in recipe.GOALS:
+            for goal in recipe.RECIPES:
                 assert recommend(facts, goal, hardware).model.size != "l"  # type: ignore[arg-type]
 
 
@@ -351,14 +367,14 @@ def test_every_rule_is_in_the_table_of_the_docstring() -> None:
 
 def test_recipe_covers_every_size_and_goal() -> None:
     assert set(recipe.LEARNING_RATES) == {"n", "s", "m", "l", "x"}
-    assert list(recipe.GOALS) == ["fast", "balanced", "accurate"]
+    assert list(recipe.RECIPES) == ["fast", "balanced", "accurate"]
     assert set(NODE_KINDS) >= {"model", "training"}
 
 
 @pytest.mark.parametrize(
     ("wishes", "error", "message"),
     [
-        ({"goal": "cheap"}, UsageError, "There is no goal 'cheap'"),
+        ({"goal": "cheap"}, UsageError, "Unknown goal 'cheap'"),
         ({"minutes": 0}, UsageError, "A run can't take 0 minutes"),
         ({"minutes": float("nan")}, UsageError, "A run can't take nan minutes"),
         ({"image_size": 100}, WorkflowError, "field 'image_size': expected a whole number from 32 to 1,280"),

@@ -42,7 +42,7 @@ def test_the_whole_life_of_a_model(two: tuple[TrainedRun, TrainedRun, TrainedRun
     assert registry.resolve_run(store, "birds") == third.run_id
     assert registry.rollback(store, "birds") == second
     assert registry.rollback(store, "birds") == first
-    with pytest.raises(ModelError, match="nothing to go back to"):
+    with pytest.raises(ModelError, match="earlier"):
         registry.rollback(store, "birds")
     registry.promote(store, "birds", 3)
     assert registry.rollback(store, "birds") == first
@@ -67,7 +67,7 @@ def test_the_whole_life_of_a_model(two: tuple[TrainedRun, TrainedRun, TrainedRun
 
 def test_a_version_keeps_what_makes_a_classifier_and_its_test_images(trained: TrainedRun) -> None:
     version = registry.register(trained.store, "digits", trained.run_id)
-    assert version.card == load_card(trained.folder / "model").model_dump(mode="json")
+    assert version.card == load_card(trained.folder.model).model_dump(mode="json")
     assert version.metrics["test"]["top1"] == trained.result["metrics"]["test"]["top1"]
     images = registry.frozen_images(trained.store, version)
     assert len(images) == trained.result["splits"]["test"]
@@ -85,7 +85,7 @@ def test_what_a_name_means(trained: TrainedRun) -> None:
             registry.resolve_run(store, name)
     with pytest.raises(RunError):
         registry.resolve_run(store, "unknown")
-    with pytest.raises(ModelError, match="Did you mean digits"):
+    with pytest.raises(ModelError, match=r"\bdigits\b"):
         registry.get_model(store, "digit")
 
 
@@ -94,7 +94,7 @@ def test_only_finished_runs_and_plain_names(home: Path, trained: TrainedRun) -> 
         registry.register(trained.store, "My Model", trained.run_id)
     store = Store()
     pending = store.runs.create("x", {})
-    with pytest.raises(RunError, match="only a finished run"):
+    with pytest.raises(RunError, match="finished"):
         registry.register(store, "x", pending.run_id)
     assert store.models.names() == []
 
@@ -109,7 +109,7 @@ def test_an_export_holds_weights_card_and_words(trained: TrainedRun, tmp_path: P
     ]
     weights = (tmp_path / "out" / "model.safetensors").read_bytes()
     assert weights == registry.weights_path(trained.store, version).read_bytes()
-    with pytest.raises(UsageError, match="not an empty folder"):
+    with pytest.raises(UsageError, match="empty"):
         registry.export_model(trained.store, "digits", tmp_path / "out")
 
 

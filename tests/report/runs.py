@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.evaluation.cases import softmax
-from workflows.evaluation.label_errors import suspected_labels
-from workflows.evaluation.predictions import predictions_table
 from workflows.evaluation.tables import evaluate_predictions
 from workflows.store.files import write_table
+from workflows.targets.single_label.label_errors import suspected_labels
+from workflows.targets.single_label.tables import predictions_table
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -47,20 +47,20 @@ def steps_table(epochs: int) -> pd.DataFrame:
     )
 
 
-def make_run(
-    folder: Path,
-    classes: Sequence[str] = ("ant", "bee", "cat"),
+def make_frame(
+    classes: Sequence[str],
+    images: int,
     *,
-    images: int = 120,
     splits: Sequence[str] = ("val", "test"),
     skill: float = 2.0,
-) -> dict[str, Any]:
-    """Write all tables of a run into `folder`, and return its result document."""
+    present: int | None = None,
+) -> pd.DataFrame:
+    """Make a predictions table; only the first `present` classes have images."""
     random = np.random.default_rng(0)
-    labels = random.integers(0, len(classes), images)
+    labels = random.integers(0, present or len(classes), images)
     logits = random.normal(0.0, 1.5, (images, len(classes)))
     logits[np.arange(images), labels] += skill
-    frame = predictions_table(
+    return predictions_table(
         [f"{index:016x}" for index in range(images)],
         [f"{classes[label]}/{index}.jpg" for index, label in enumerate(labels)],
         [splits[index % len(splits)] for index in range(images)],
@@ -68,7 +68,21 @@ def make_run(
         softmax(logits),
         classes,
     )
-    metrics = evaluate_predictions(folder / "evaluation", frame, classes)
+
+
+def make_run(
+    folder: Path,
+    classes: Sequence[str] = ("ant", "bee", "cat"),
+    *,
+    images: int = 120,
+    splits: Sequence[str] = ("val", "test"),
+    skill: float = 2.0,
+    present: int | None = None,
+    temperature: float = 1.0,
+) -> dict[str, Any]:
+    """Write all tables of a run into `folder`, and return its result document."""
+    frame = make_frame(classes, images, splits=splits, skill=skill, present=present)
+    metrics = evaluate_predictions(folder / "evaluation", frame, classes, temperature=temperature)
     suspects = suspected_labels(None, frame)
     suspects.insert(1, "path", "photo.jpg")
     write_table(folder / "evaluation" / "suspected_labels.csv", suspects)

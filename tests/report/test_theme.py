@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.report.runs import HOSTILE
-from workflows.report.theme import THEMES, class_names, drawable, drawing, font_path, fully_drawable, text_width
+from workflows.palette import PALETTES, luminance, rgb
+from workflows.report.theme import class_names, drawable, drawing, font_path, fully_drawable, text_width
 
 
 @pytest.mark.parametrize(
@@ -66,16 +67,10 @@ def test_fonts_come_with_matplotlib() -> None:
     assert text_width("wide", 20.0) == pytest.approx(2 * text_width("wide", 10.0))
 
 
-def _luminance(colour: str) -> float:
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_text_and_lines_stand_out_from_the_paper(mode: str) -> None:
-    theme = THEMES[mode]  # type: ignore[index]
-    paper = _luminance(theme.paper)
+    theme = PALETTES[mode]  # type: ignore[index]
+    paper = luminance(rgb(theme.paper))
     for colour, least in (
         (theme.ink, 7.0),
         (theme.soft, 4.5),
@@ -83,5 +78,5 @@ def test_text_and_lines_stand_out_from_the_paper(mode: str) -> None:
         (theme.orange, 3.0),
         (theme.green, 3.0),
     ):
-        bright, dim = sorted((_luminance(colour), paper), reverse=True)
+        bright, dim = sorted((luminance(rgb(colour)), paper), reverse=True)
         assert (bright + 0.05) / (dim + 0.05) >= least, colour

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from workflows.report.words import NBSP, count, duration, listed, percent, percent_range, plain, size
+from workflows.report.words import (
+    NBSP,
+    calibration_words,
+    count,
+    duration,
+    percent,
+    percent_range,
+    plain,
+    size,
+    without,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +72,21 @@ def test_size(number: int, text: str) -> None:
     assert size(number).replace(NBSP, " ") == text
 
 
-def test_listed() -> None:
-    assert listed([]) == ""
-    assert listed(["a"]) == "a"
-    assert listed(["a", "b", "c"]) == "a, b and c"
-    assert listed(list("abcdefgh"), most=3) == "a, b and 6 more"
+def test_without() -> None:
+    assert without([]) == ""
+    assert without(["180"]) == "without 180"
+
+
+@pytest.mark.parametrize("card", [None, {}, {"temperature": 1.0, "reason": "too few"}])
+def test_a_model_that_is_not_calibrated_claims_no_temperature(card: dict[str, object] | None) -> None:
+    said = calibration_words(card)
+    assert "temperature" not in said.replace("a temperature needs", "")
+    assert str((card or {}).get("reason", "")) in said
+
+
+def test_a_calibrated_model_says_before_and_after() -> None:
+    said = calibration_words({"temperature": 0.6849, "images": 551, "ece_before": 0.0807, "ece_after": 0.0171})
+    assert all(part in said for part in ("0.685", "551", "8.1", "1.7"))
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_explanations_show_the_pixels_that_the_network_saw_and_its_maps(
     for each, drawn in zip(answer["maps"][1:], expected, strict=True):
         assert picture(each["map_png"]).astype(float) == pytest.approx(drawn * 255, abs=1.0)
         assert picture(each["overlay_png"]).shape == square.shape
+        assert each["flat"] == (not drawn.any())
 
 
 def test_a_class_specific_map_is_of_the_predicted_class_unless_told(web: httpx.Client, photos: list[Path]) -> None:

@@ -71,6 +71,24 @@ def test_a_champion_changes_under_fire_without_a_dropped_request(
         assert web.post("/predict", files={"files": content}).json()["run_id"] == registry.resolve_run(birds, "birds")
 
 
+@pytest.mark.slow
+def test_what_the_studio_serves_is_one_model_alone_and_follows_its_champion(birds: Store, photos: list[Path]) -> None:
+    files = {"files": photos[0].read_bytes()}
+    first, second = birds.models.versions("birds")
+    champion = registry.champion(birds, "birds")
+    other = second if champion == first else first
+    with running(birds.home, "--device", "cpu", "--run", "birds", "--pinned") as served, served.client() as web:
+        assert web.post("/predict", files=files).json()["run_id"] == champion.run_id
+        assert web.post("/predict-stored", json={"sha256": ["0" * 64]}).status_code == 404
+        assert web.post(f"/predict?run={other.run_id}", files=files).status_code == 404
+        registry.promote(birds, "birds", other.number)
+        end = time.monotonic() + 60
+        while web.post("/predict", files=files).json()["run_id"] != other.run_id:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    registry.promote(birds, "birds", champion.number)
+
+
 def promote_second(store: Store, name: str) -> None:
     registry.promote(store, name, 2)
 

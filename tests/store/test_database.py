@@ -15,9 +15,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from workflows.errors import StorageError
-from workflows.store.database import HEAD, URL_VARIABLE, migration_config
+from workflows.settings import DATABASE_URL
+from workflows.store.database import HEAD, migration_config
 from workflows.store.store import Store
-from workflows.store.tables import metadata
+from workflows.store.tables import Record
 
 
 def test_sqlite_is_durable(store: Store) -> None:
@@ -32,7 +33,7 @@ def test_sqlite_is_durable(store: Store) -> None:
 def test_migrations_make_exactly_the_tables_in_use(store: Store) -> None:
     with store.database.read() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, Record.metadata) == []
         assert context.get_current_revision() == HEAD
 
 
@@ -78,7 +79,7 @@ def test_writer_waits_for_another_process(store: Store) -> None:
 def test_database_of_a_newer_version(store: Store) -> None:
     with sqlite3.connect(store.home / "fieldguide.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(StorageError, match="another version of Fieldguide"):
+    with pytest.raises(StorageError, match="another version"):
         Store()
 
 
@@ -114,12 +115,12 @@ def _free(folder: Path) -> int:
 
 @pytest.mark.parametrize("url", ["nonsense", "oracle+nodriver://x", "nothing://x/y"])
 def test_unusable_url(home: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv(URL_VARIABLE, url)
-    with pytest.raises(StorageError, match=URL_VARIABLE):
+    monkeypatch.setenv(DATABASE_URL.variable, url)
+    with pytest.raises(StorageError, match=DATABASE_URL.variable):
         Store()
 
 
 def test_database_elsewhere_by_url(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(URL_VARIABLE, f"sqlite:///{tmp_path / 'other.db'}")
+    monkeypatch.setenv(DATABASE_URL.variable, f"sqlite:///{tmp_path / 'other.db'}")
     Store().runs.create("a", {})
     assert (tmp_path / "other.db").exists() and not (home / "fieldguide.db").exists()

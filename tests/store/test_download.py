@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_it_goes_on_where_the_server_cut_it_off(server: Behaviour, tmp_path: Pat
 
 def test_a_later_call_goes_on_too(server: Behaviour, tmp_path: Path) -> None:
     server.cuts = [200_000]
-    with pytest.raises(DownloadError, match=r"0\.2 MB are here"):
+    with pytest.raises(DownloadError, match=r"\b0\.2 MB\b"):
         download(remote(server), tmp_path / "file.tgz", patience=ONCE)
     assert left(tmp_path) == {"file.tgz.part", "file.tgz.part.json"}
     assert download(remote(server), tmp_path / "file.tgz", patience=ONCE) == SHA256
@@ -134,14 +135,14 @@ def test_damaged_or_foreign_notes_begin_again(server: Behaviour, tmp_path: Path,
 
 def test_another_checksum_is_refused_and_nothing_stays(server: Behaviour, tmp_path: Path) -> None:
     server.content = OTHER
-    with pytest.raises(DownloadError, match="another file than expected: its SHA-256"):
+    with pytest.raises(DownloadError, match="SHA-256"):
         download(remote(server), tmp_path / "file.tgz", patience=QUICK)
     assert left(tmp_path) == set()
 
 
 def test_another_size_is_refused_before_it_is_downloaded(server: Behaviour, tmp_path: Path) -> None:
     server.content = CONTENT + b"!"
-    with pytest.raises(DownloadError, match="300,001 bytes instead of 300,000"):
+    with pytest.raises(DownloadError, match=r"300,001\b.*\b300,000\b"):
         download(remote(server), tmp_path / "file.tgz", patience=QUICK)
     assert left(tmp_path) == set()
     assert len(server.seen) == 1
@@ -151,7 +152,7 @@ def test_another_size_is_refused_before_it_is_downloaded(server: Behaviour, tmp_
 def test_a_file_without_end_is_stopped(server: Behaviour, tmp_path: Path, limit: str) -> None:
     server.length = False
     wanted = Remote(server.url, bytes=100_000) if limit == "bytes" else Remote(server.url, at_most=100_000)
-    with pytest.raises(DownloadError, match="does not end after 100,000 bytes"):
+    with pytest.raises(DownloadError, match=r"\b100,000 bytes"):
         download(wanted, tmp_path / "file.tgz", patience=ONCE)
     assert left(tmp_path) == set()
 
@@ -183,7 +184,7 @@ def test_a_redirect_to_nowhere_is_an_error(server: Behaviour, tmp_path: Path, pl
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd", "http://", "data:,x"])
 def test_only_http_addresses_are_taken(tmp_path: Path, url: str) -> None:
-    with pytest.raises(DownloadError, match="no address to download from"):
+    with pytest.raises(DownloadError, match=re.escape(repr(url))):
         download(Remote(url), tmp_path / "file.tgz")
 
 
@@ -213,7 +214,7 @@ def test_a_server_that_falls_silent_is_given_up(server: Behaviour, tmp_path: Pat
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="Check the network"):
+    with pytest.raises(DownloadError, match="HTTPS_PROXY"):
         download(Remote("http://127.0.0.1:9/file.tgz"), tmp_path / "file.tgz", patience=QUICK)
 
 
@@ -233,14 +234,14 @@ def test_a_proxy_that_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_disk_without_room_is_known_beforehand(small_disk: Path) -> None:
-    with serving(Behaviour(CONTENT * 4)) as server, pytest.raises(StorageError, match="bytes are missing"):
+    with serving(Behaviour(CONTENT * 4)) as server, pytest.raises(StorageError, match=r"\d bytes.*\d"):
         download(Remote(server.url), small_disk / "file.tgz", patience=ONCE)
     assert "file.tgz" not in left(small_disk)
 
 
 def test_a_disk_that_fills_up_keeps_what_came(small_disk: Path) -> None:
     with serving(Behaviour(CONTENT * 4, length=False)) as server:
-        with pytest.raises(StorageError, match="the disk is full"):
+        with pytest.raises(StorageError, match="disk is full"):
             download(Remote(server.url), small_disk / "file.tgz", patience=ONCE)
         assert "file.tgz" not in left(small_disk)
 

@@ -73,9 +73,9 @@ def test_kill_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
 def test_full_disk_is_said_in_words_and_keeps_the_old_file(small_disk: Path) -> None:
     target = small_disk / "file.bin"
     write_atomic(target, b"old" * 1000)
-    with pytest.raises(StorageError, match=r"file\.bin: the disk is full") as caught:
+    with pytest.raises(StorageError, match=r"file\.bin: .*disk is full") as caught:
         write_atomic(target, bytes(2 * 1024**2))
-    assert "Free some space" in caught.value.hint
+    assert "space" in caught.value.hint
     assert target.read_bytes() == b"old" * 1000
     assert list(small_disk.iterdir()) == [target]
 
@@ -85,7 +85,7 @@ def test_full_disk_while_writing_a_table(small_disk: Path) -> None:
     write_table(target, pd.DataFrame({"a": [1]}))
     noise = np.random.default_rng(0).random(400_000)
     for name in ("table.parquet", "other.csv"):
-        with pytest.raises(StorageError, match="the disk is full"):
+        with pytest.raises(StorageError, match="disk is full"):
             write_table(small_disk / name, pd.DataFrame({"a": noise}))
     assert read_table(target)["a"].tolist() == [1]
     assert list(small_disk.iterdir()) == [target]
@@ -98,7 +98,7 @@ def test_file_size_limit_is_said_in_words(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(StorageError, match="larger than the system allows"):
+        with pytest.raises(StorageError, match=r"file\.bin: .*larger"):
             write_atomic(target, bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -108,7 +108,7 @@ def test_file_size_limit_is_said_in_words(tmp_path: Path) -> None:
 
 def test_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"file, not a folder|file stands where"):
+    with pytest.raises(StorageError, match=r"below\.txt.*file.*folder"):
         write_atomic(tmp_path / "file" / "below.txt", b"")
 
 

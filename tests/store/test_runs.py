@@ -49,13 +49,13 @@ def test_new_run(store: Store) -> None:
     assert re.fullmatch(r"flowers-2026-\d{8}-\d{6}-[0-9a-f]{4}", run.run_id)
     assert (run.state, run.request) == ("pending", {"source": "/photos", "epochs": 3})
     assert abs(run.created_at - datetime.now(UTC)) < timedelta(seconds=10)
-    assert store.run_folder(run.run_id).is_dir()
+    assert store.run_folder(run.run_id).path.is_dir()
 
 
 @pytest.mark.parametrize("hint", ["", "花", "../..", "a" * 300, "=cmd|'!A1"])
 def test_any_hint_gives_a_plain_id(store: Store, hint: str) -> None:
     run = store.runs.create(hint, {})
-    assert store.run_folder(run.run_id).parent == store.home / "runs"
+    assert store.run_folder(run.run_id).path.parent == store.home / "runs"
     assert len(run.run_id) < 80
 
 
@@ -110,7 +110,8 @@ def test_update(store: Store) -> None:
         run.run_id, state="finished", result={"top1": np.float32(0.5), "nan": float("nan")}, dataset="a", version=2
     )
     assert changed == store.runs.get(run.run_id)
-    assert (changed.state, changed.result, changed.version) == ("finished", {"top1": 0.5, "nan": None}, 2)
+    assert (changed.state, changed.version) == ("finished", 2)
+    assert changed.result is not None and changed.result.document() == {"top1": 0.5, "nan": None}
     assert changed.finished_at is not None
     with pytest.raises(ValueError, match="done"):
         store.runs.update(run.run_id, state="done")
@@ -179,7 +180,7 @@ def test_the_heart_beats(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_one_process_is_alive_in_a_run(store: Store) -> None:
     run = store.runs.create("a", {})
     with living_process(run.run_id) as other:
-        with pytest.raises(RunError, match=f"already running in process {other.pid}"), store.runs.alive(run.run_id):
+        with pytest.raises(RunError, match=rf"process {other.pid}\b"), store.runs.alive(run.run_id):
             pass
         assert store.runs.reconcile() == []
     with (

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from tests.data.test_pixels import records
+from tests.properties import examples
 from workflows.data.pixels import SquareTransform, open_pixels
-from workflows.graph.settings import AugmentationSettings
+from workflows.nodes.augmentation import AugmentationSettings
 from workflows.training.augment import Augmenter
-from workflows.training.loader import BatchLoader, EpochBatches, TrainingPhotos
+from workflows.training.loader import EpochBatches, TrainingPhotos, make_loader
 
 PLAIN = AugmentationSettings(
     crop_min=1.0, crop_aspect=1.0, horizontal_flip=0.0, brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0
@@ -25,7 +27,7 @@ def drawn(batches: EpochBatches, epoch: int) -> list[int]:
     return [position for _, *positions in batches for position in positions]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(photos=st.integers(2, 200), batch=st.integers(2, 40), seed=st.integers(0, 5))
 def test_an_epoch_shows_every_photo_once(photos: int, batch: int, seed: int) -> None:
     batches = EpochBatches(photos, batch, seed)
@@ -36,7 +38,7 @@ def test_an_epoch_shows_every_photo_once(photos: int, batch: int, seed: int) -> 
     assert len(list(batches)) == len(batches)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(photos=st.integers(8, 100), processes=st.integers(2, 4))
 def test_processes_share_an_epoch(photos: int, processes: int) -> None:
     shares = [drawn(EpochBatches(photos, 2, 0, rank, processes), 3) for rank in range(processes)]
@@ -60,12 +62,12 @@ def photos(tmp_path: Path) -> TrainingPhotos:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_do_not_depend_on_who_loads_them(photos: TrainingPhotos, workers: int) -> None:
-    def epoch(number: int, loader: BatchLoader) -> list[np.ndarray]:
-        loader.sampler.set_epoch(number)
+    def epoch(number: int, loader: DataLoader) -> list[np.ndarray]:
+        loader.batch_sampler.set_epoch(number)
         return [batch["img"].numpy().copy() for batch in loader]
 
-    here = BatchLoader(photos, EpochBatches(10, 4, 0), 0, pin=False)
-    there = BatchLoader(photos, EpochBatches(10, 4, 0), workers, pin=False)
+    here = make_loader(photos, EpochBatches(10, 4, 0), 0, pin=False)
+    there = make_loader(photos, EpochBatches(10, 4, 0), workers, pin=False)
     first, second = epoch(0, here), epoch(1, here)
     for expected, found in zip(second + first, epoch(1, there) + epoch(0, there), strict=True):
         np.testing.assert_array_equal(expected, found)

@@ -7,7 +7,9 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from workflows.training.network import Classifier, ClassifierLoss, class_weights, logits_of, to_input
+from workflows.backbones.yolov8 import YOLOV8
+from workflows.targets.single_label.loss import CrossEntropy, class_weights
+from workflows.training.network import logits_of
 
 COUNTS = [10, 30, 60]
 
@@ -34,43 +36,21 @@ def test_no_weighting_is_none_and_an_empty_class_is_finite() -> None:
 def test_class_weights_act_on_the_loss() -> None:
     logits, labels = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
     losses = -torch.log_softmax(logits, 1)[[0, 1], labels]
-    found, items = ClassifierLoss([1.0, 3.0])(logits, {"cls": labels})
+    found = CrossEntropy([1.0, 3.0])(logits, labels)
     assert found.item() == pytest.approx(float((losses[0] + 3 * losses[1]) / 4))
-    assert items["loss"].item() == pytest.approx(found.item())
 
 
 def test_label_smoothing_acts_on_the_loss() -> None:
     logits, labels = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([0])
     log_p = torch.log_softmax(logits, 1)[0]
     expected = -(0.9 + 0.1 / 3) * log_p[0] - 0.1 / 3 * (log_p[1] + log_p[2])
-    assert ClassifierLoss(None, 0.1).mean(logits, labels).item() == pytest.approx(float(expected), rel=1e-6)
-
-
-def test_dropout_reaches_the_head() -> None:
-    assert Classifier("n", 3, dropout=0.3).head.drop.p == 0.3
-
-
-def test_input_is_rgb_in_unit_range() -> None:
-    squares = torch.tensor([[[[255, 0, 51]]]], dtype=torch.uint8)
-    np.testing.assert_allclose(to_input(squares).flatten().numpy(), [1.0, 0.0, 0.2])
+    assert CrossEntropy(None, 0.1)(logits, labels).item() == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_logits_do_not_depend_on_the_batch() -> None:
     torch.manual_seed(0)
-    model = Classifier("n", 4).eval()
+    model = YOLOV8.build("n", 4, 32).eval()
     squares = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
     whole = logits_of(model, squares, torch.device("cpu"), batch=7)
     parts = logits_of(model, squares, torch.device("cpu"), batch=2)
     np.testing.assert_allclose(whole.numpy(), parts.numpy(), atol=1e-5)
-
-
-def test_half_arithmetic_runs_on_a_cpu_and_stays_close() -> None:
-    torch.manual_seed(0)
-    model = Classifier("n", 4)
-    model.criterion = ClassifierLoss()
-    batch = {"img": torch.rand(8, 3, 64, 64), "cls": torch.arange(8) % 4}
-    full, _ = model(batch)
-    model.half = torch.bfloat16
-    half, _ = model(batch)
-    assert half.item() != full.item()
-    assert half.item() == pytest.approx(full.item(), rel=0.05)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from workflows.graph.settings import TrainingSettings
-from workflows.training.schedule import average_decay, learning_rate_factor, step_fitness
+from workflows.nodes.training import TrainingSettings
+from workflows.targets.single_label.target import SINGLE_LABEL
+from workflows.training.average import average_decay
+from workflows.training.schedule import learning_rate_factor
 
 SETTINGS = TrainingSettings(warmup_epochs=2.0, final_learning_rate=0.1)
 
@@ -33,5 +35,7 @@ def test_higher_accuracy_wins_and_ties_go_to_the_smaller_loss() -> None:
     better = {"top1": 0.90001, "log_loss": 9.0}
     worse = {"top1": 0.9, "log_loss": 0.1}
     tied = {"top1": 0.9, "log_loss": 0.2}
-    assert step_fitness(better, "top1") > step_fitness(worse, "top1") > step_fitness(tied, "top1")
-    assert step_fitness(worse, "log_loss") > step_fitness(better, "log_loss")
+    assert (
+        SINGLE_LABEL.fitness(better, "top1") > SINGLE_LABEL.fitness(worse, "top1") > SINGLE_LABEL.fitness(tied, "top1")
+    )
+    assert SINGLE_LABEL.fitness(worse, "log_loss") > SINGLE_LABEL.fitness(better, "log_loss")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from ultralytics.nn.tasks import ClassificationModel
 
+from workflows.backbones.yolov8 import YOLOV8
 from workflows.errors import WeightsError
-from workflows.training.network import Classifier
-from workflows.training.weights import KNOWN_CHECKPOINTS, load_weights, resolve_weights
+from workflows.training.weights import load_weights, resolve_weights
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def state(size: str = "n", classes: int = 1000, head: bool = True) -> dict[str, torch.Tensor]:
-    found = Classifier(size, classes).state_dict()
+    found = YOLOV8.build(size, classes, 224).state_dict()
     return {name: value.contiguous() for name, value in found.items() if head or ".linear." not in name}
 
 
@@ -55,7 +56,7 @@ def test_auto_looks_where_the_environment_says_first(tmp_path: Path, monkeypatch
 
 
 def test_what_cannot_be_had_names_three_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.training.weights.DOWNLOAD", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr(YOLOV8, "weights_url", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(WeightsError) as caught:
         resolve_weights("auto", "n", tmp_path)
     for way in (str(tmp_path), "--weights FILE", "--weights none"):
@@ -65,21 +66,21 @@ def test_what_cannot_be_had_names_three_ways_out(tmp_path: Path, monkeypatch: py
 def test_weights_without_a_classifier_load_into_any_number_of_classes(tmp_path: Path) -> None:
     save_file(state(head=False), tmp_path / "backbone.safetensors")
     path = resolve_weights(str(tmp_path / "backbone.safetensors"), "n", tmp_path).path
-    model = Classifier("n", 7)
+    model = YOLOV8.build("n", 7, 224)
     assert load_weights(model, path) == ["model.9.linear.weight", "model.9.linear.bias"]
     torch.testing.assert_close(model.state_dict()["model.0.conv.weight"], load_file(path)["model.0.conv.weight"])
 
 
 def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     save_file(state("s"), tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="does not fit YOLOv8n-cls"):
+    with pytest.raises(WeightsError, match="YOLOv8n-cls"):
         resolve_weights(str(tmp_path / "other.safetensors"), "n", tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 100])
 def test_damaged_safetensors_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.safetensors").write_bytes(content)
-    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+    with pytest.raises(WeightsError, match=r"bad\.safetensors"):
         resolve_weights(str(tmp_path / "bad.safetensors"), "n", tmp_path)
 
 
@@ -93,10 +94,8 @@ def test_a_hostile_pickle_never_runs(tmp_path: Path, trust: bool) -> None:
 
 
 def test_an_unknown_checkpoint_needs_trust_and_is_converted_once(tmp_path: Path) -> None:
-    model = Classifier("n", 10)
-    plain = torch.nn.Module.__new__(type(model).__mro__[1])  # Ultralytics' own class, as in its checkpoints
-    plain.__dict__.update(model.__dict__)
-    torch.save({"model": plain, "train_args": {}, "epoch": -1}, tmp_path / "mine.pt")
+    model = ClassificationModel("yolov8n-cls.yaml", ch=3, nc=10, verbose=False)
+    torch.save({"model": model, "train_args": {}, "epoch": -1}, tmp_path / "mine.pt")
     with pytest.raises(WeightsError, match="unknown checksum"):
         resolve_weights(str(tmp_path / "mine.pt"), "n", tmp_path / "weights")
     found = resolve_weights(str(tmp_path / "mine.pt"), "n", tmp_path / "weights", trust=True)
@@ -109,12 +108,12 @@ def test_an_unknown_checkpoint_needs_trust_and_is_converted_once(tmp_path: Path)
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="No weights file"):
+    with pytest.raises(WeightsError, match=r"nothing\.safetensors"):
         resolve_weights(str(tmp_path / "nothing.safetensors"), "n", tmp_path)
 
 
 def test_known_checksums_are_sha256() -> None:
-    assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in KNOWN_CHECKPOINTS)
+    assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in YOLOV8.weights_checksums)
 
 
 def test_the_shared_backbone_fits(shared: Path, tmp_path: Path) -> None:

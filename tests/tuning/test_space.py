@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.graph.settings import AugmentationSettings
 from workflows.graph.templates import list_templates, template_text
 from workflows.graph.workflow import Workflow, loads
+from workflows.nodes.augmentation import AugmentationSettings
 from workflows.tuning.space import search_space, start_of, strengthened, workflow_at
 from workflows.tuning.study import pareto, trials_table
 from workflows.tuning.trials import suggest

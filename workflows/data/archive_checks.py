@@ -1,7 +1,7 @@
-"""What an archive must fulfil before any of it is unpacked.
+"""What is checked of an archive before any of it is unpacked.
 
-An archive is somebody's word: names may lead outside, lengths may lie, a few kilobytes may hold gigabytes.
-All names and declared sizes are judged first, and one bad entry refuses the whole archive, because whoever
+An archive can't be trusted: names may lead outside, lengths may lie, a few kilobytes may expand to gigabytes.
+All names and declared sizes are checked first, and one bad entry rejects the whole archive, because whoever
 packed it did not pack photographs.
 """
 
@@ -24,24 +24,32 @@ MAX_NAME_BYTES = 200
 MAX_PATH_BYTES = 1000  # with the workspace before it, below the 4,096 that systems allow
 MAX_TABLE_BYTES = 64 * 1024**2
 HARMLESS_BYTES = 16 * 1024**2  # below this, no ratio does harm: a few plain pictures shrink to nearly nothing
+_PACK_ANEW = "Create the archive again; nothing was unpacked."
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @dataclass(frozen=True)
 class ArchiveEntry:
-    """One entry as an archive announces it.
+    """One entry as declared by an archive.
 
     Attributes:
-        name: exactly as it stands there.
+        name: exactly as in the archive.
         size: declared length in bytes.
         folder: whether it is a folder.
-        fault: what makes it impossible (a link, encrypted, …), in words that follow its name; empty = nothing.
+        fault: why it is rejected (a link, encrypted, …), as a phrase that follows its name; empty = no fault.
+        separators: path separators: `/`, and in a zip also the backslash that programs on Windows write.
     """
 
     name: str
     size: int
     folder: bool = False
     fault: str = ""
+    separators: str = "/"
+
+    @property
+    def path(self) -> str:
+        """The name with `/` as the only separator: this is what is checked and unpacked."""
+        return self.name.replace("\\", "/") if "\\" in self.separators else self.name
 
 
 @dataclass
@@ -51,7 +59,7 @@ class Plan:
     Attributes:
         wanted: index of the entry -> its place below the target folder, in Unicode's composed form.
         ignored: (name, reason) of the entries left out.
-        folders: all folders, made or implied.
+        folders: all folders, explicit or implied.
         size: declared bytes of what is wanted.
     """
 
@@ -62,9 +70,9 @@ class Plan:
 
 
 def refusal(archive: Path, reason: str, entry: str | None = None) -> SourceError:
-    """Return the error that refuses an archive, because of one entry or as a whole."""
+    """Return the error that rejects an archive, because of one entry or as a whole."""
     which = "" if entry is None else f" entry {_shown(entry)}"
-    return SourceError(f"{archive.name} is refused:{which} {reason}.", "Pack the photos anew; nothing was unpacked.")
+    return SourceError(f"{archive.name} was rejected:{which} {reason}.", _PACK_ANEW)
 
 
 def _shown(name: str) -> str:
@@ -79,29 +87,45 @@ def plan(archive: Path, entries: Sequence[ArchiveEntry], packed: int) -> Plan:
         packed: the archive's own size in bytes.
 
     Raises:
-        SourceError: an entry that must not be, or too much of everything; it names the entry.
+        SourceError: a forbidden entry, or too many or too large entries; it names the entry.
     """
     check_total(archive, sum(entry.size for entry in entries), packed)
     chosen = Plan()
     taken: dict[str, str] = {}
+    faults: list[tuple[str, str]] = []
     for index, entry in enumerate(entries):
-        relative = _checked_name(archive, entry)
+        relative, fault = _checked_name(entry)
+        if fault:
+            faults.append((entry.name, fault))
+            continue
         parents = relative.split("/")[: None if entry.folder else -1]
         chosen.folders.update("/".join(parents[: depth + 1]) for depth in range(len(parents)) if parents[depth])
         if entry.folder:
             continue
         key = _key(relative)
         if key in taken:
-            raise refusal(archive, f"stands there twice (also as {_shown(taken[key])})", entry.name)
+            faults.append((entry.name, f"occurs twice (also as {_shown(taken[key])})"))
+            continue
         taken[key] = entry.name
         _choose(index, entry, relative, chosen)
     if len(taken) > MAX_ENTRIES:
-        raise refusal(archive, f"it holds {len(taken):,} files; {MAX_ENTRIES:,} are allowed")
-    for folder in chosen.folders:
-        if _key(folder) in taken:
-            raise refusal(archive, "is a file and a folder at once", taken[_key(folder)])
+        raise refusal(archive, f"it holds {len(taken):,} files; at most {MAX_ENTRIES:,} are allowed")
+    both = {_key(folder) for folder in chosen.folders} & taken.keys()
+    faults += [(taken[key], "is both a file and a folder") for key in sorted(both)]
+    _refuse_faulty(archive, faults)
     chosen.folders = {folder for folder in chosen.folders if not any(_folder_faults(folder))}
     return chosen
+
+
+def _refuse_faulty(archive: Path, faults: Sequence[tuple[str, str]]) -> None:
+    if len(faults) == 1:
+        raise refusal(archive, faults[0][1], faults[0][0])
+    if faults:
+        raise SourceError(
+            f"{archive.name} was rejected because of {len(faults):,} of its entries:",
+            _PACK_ANEW,
+            problems=[f"{_shown(name)} {fault}" for name, fault in faults],
+        )
 
 
 def check_total(archive: Path, size: int, packed: int) -> None:
@@ -116,36 +140,35 @@ def check_total(archive: Path, size: int, packed: int) -> None:
         raise refusal(archive, f"it unpacks to more than {MAX_RATIO} times its size")
 
 
-def _checked_name(archive: Path, entry: ArchiveEntry) -> str:
-    fault = entry.fault or _name_fault(entry.name) or ("has a length below zero" if entry.size < 0 else "")
+def _checked_name(entry: ArchiveEntry) -> tuple[str, str]:
+    """Return an entry's place below the target folder, and what is wrong with it (empty = nothing)."""
+    fault = entry.fault or _name_fault(entry.path) or ("has a negative length" if entry.size < 0 else "")
     if fault:
-        raise refusal(archive, fault, entry.name)
-    parts = [part for part in entry.name.split("/") if part not in ("", ".")]
+        return "", fault
+    parts = [part for part in entry.path.split("/") if part not in ("", ".")]
     relative = unicodedata.normalize("NFC", "/".join(parts))
     if len(parts) - (not entry.folder) > MAX_DEPTH:
-        raise refusal(archive, f"lies deeper than {MAX_DEPTH} folders", entry.name)
+        return "", f"is nested deeper than {MAX_DEPTH} folders"
     sizes = [len(part.encode("utf-8", "surrogateescape")) for part in relative.split("/")]
     if max(sizes) > MAX_NAME_BYTES or sum(sizes) + len(sizes) > MAX_PATH_BYTES:
-        raise refusal(archive, f"has a name that is too long ({MAX_NAME_BYTES} bytes are allowed)", entry.name)
-    if not relative and not entry.folder:
-        raise refusal(archive, "has no name", entry.name)
-    return relative
+        return "", f"has a name that is too long ({MAX_NAME_BYTES} bytes are allowed)"
+    return relative, "" if relative or entry.folder else "has no name"
 
 
-def _name_fault(name: str) -> str:
-    if "\0" in name:
+def _name_fault(path: str) -> str:
+    if "\0" in path:
         return "has a NUL character in its name"
-    if name.startswith("/"):
+    if path.startswith("/"):
         return "has an absolute path"
-    if _DRIVE.match(name):
+    if _DRIVE.match(path):
         return "has a path with a drive"
-    if "\\" in name:
-        return "has a backslash in its name"
-    return "leads outside" if ".." in name.split("/") else ""
+    if "\\" in path:  # a letter like any other on one system, the end of a folder's name on another
+        return "has a backslash in its name, which may or may not separate folders"
+    return "leads outside the archive" if ".." in path.split("/") else ""
 
 
 def _key(relative: str) -> str:
-    """Return what is equal for names that some system takes for one."""
+    """Return a key that is equal for names that some file system treats as one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", relative).casefold())
 
 

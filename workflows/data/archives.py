@@ -1,7 +1,7 @@
-"""Zip and tar archives of photographs: judged whole, then unpacked file by file into a workspace.
+"""Zip and tar archives of photographs: checked as a whole, then unpacked file by file into a workspace.
 
-What is judged is in `archive_checks`; how the two kinds are read, in `zip_archives` and `tar_archives`. Every
-file appears under its name only when it is complete, so an unpacking that was cut can be gone on with.
+The checks are in `archive_checks`; reading the two kinds, in `zip_archives` and `tar_archives`. Every
+file appears under its name only when it is complete, so an interrupted unpacking can be resumed.
 """
 
 from __future__ import annotations
@@ -50,19 +50,28 @@ class Unpacked:
 
 
 def stamp(archive: Path) -> str:
-    """Return what changes when the archive does: its place, size and time.
+    """Return a stamp that changes when the archive does: its path, size and modification time.
 
     Raises:
-        SourceError: it isn't there.
+        SourceError: it does not exist.
     """
     try:
         facts = archive.stat()
     except OSError as error:
         raise SourceError(
-            f"There is no folder or archive {archive}.",
-            "Check the path: it is looked for on the machine that Fieldguide runs on.",
+            f"{archive} does not exist.",
+            "Check the path: it must exist on the machine that Fieldguide runs on.",
         ) from error
     return f"{archive}\0{facts.st_size}\0{facts.st_mtime_ns}"
+
+
+def unpacked_folder(archive: Path, workspace: Path) -> Path:
+    """Return where an archive is unpacked to: there while that goes on, and after a process that was killed at it.
+
+    Raises:
+        SourceError: the archive does not exist.
+    """
+    return workspace / f"{slug(archive.stem, 'archive')}-{hashlib.sha256(stamp(archive).encode()).hexdigest()[:12]}"
 
 
 @contextmanager
@@ -70,17 +79,17 @@ def unpacked(archive: Path, workspace: Path, progress: Progress) -> Iterator[Unp
     """Unpack the images of an archive for as long as the context lasts.
 
     Args:
-        archive: zip, or tar (also compressed by gzip, bzip2 or xz), told by its content and not by its name.
-        workspace: a folder on a disk with room for the images. What a killed process left there is used; what
-            nobody came back for in three days is removed.
-        progress: told how many files are unpacked, as stage `unpack`.
+        archive: zip, or tar (also compressed with gzip, bzip2 or xz), recognised by its content, not its name.
+        workspace: a folder on a disk with room for the images. Files left by a killed process are reused; what
+            has been abandoned for three days is removed.
+        progress: receives the number of files unpacked, as stage `unpack`.
 
     Raises:
-        SourceError: no archive, or one that is refused; the message names the entry and the reason.
+        SourceError: not an archive, or a rejected one; the message names the entry and the reason.
         StorageError: the workspace's disk is too small, full, or can't be written.
     """
     before = stamp(archive)
-    name = f"{slug(archive.stem, 'archive')}-{hashlib.sha256(before.encode()).hexdigest()[:12]}"
+    folder = unpacked_folder(archive, workspace)
 
     def waiting(text: str) -> None:
         progress("unpack", 0, 0, text)
@@ -88,13 +97,12 @@ def unpacked(archive: Path, workspace: Path, progress: Progress) -> Iterator[Unp
     with storage_errors(workspace):
         workspace.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(workspace)
-    folder = workspace / name
-    with hold(workspace / f"{name}.lock", waiting=waiting):
+    with hold(workspace / f"{folder.name}.lock", waiting=waiting):
         try:
             with storage_errors(archive, "read"), archive.open("rb") as stream:
                 chosen = _Unpacking(archive, stream, folder, progress).run()
             if stamp(archive) != before:
-                raise refusal(archive, "it changed while it was read")
+                raise refusal(archive, "it changed while it was being read")
             yield Unpacked(folder / _FILES, chosen.ignored, chosen.folders)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -110,7 +118,7 @@ def _remove_abandoned(workspace: Path) -> None:
 
 
 class _Unpacking:
-    """One archive on its way into a folder."""
+    """The unpacking of one archive into a folder."""
 
     def __init__(self, archive: Path, stream: BinaryIO, folder: Path, progress: Progress) -> None:
         self._archive = archive
@@ -125,7 +133,7 @@ class _Unpacking:
         self._made: set[Path] = set()
 
     def run(self) -> Plan:
-        self._progress("unpack", 0, 0, f"looking through {self._archive.name}")
+        self._progress("unpack", 0, 0, f"checking {self._archive.name}")
         self._entries = self._reader.entries()
         self._plan = plan(self._archive, self._entries, self._packed)
         with storage_errors(self._folder):
@@ -142,16 +150,16 @@ class _Unpacking:
         needed, free = self._plan.size - there, free_bytes(self._folder)
         if needed > free:
             raise StorageError(
-                f"{self._archive.name} needs {needed / 1e6:,.0f} MB to unpack, but {self._folder.parent} has "
+                f"{self._archive.name} needs {needed / 1e6:,.0f} MB to unpack, but {self._folder.parent} has only "
                 f"{free / 1e6:,.0f} MB.",
-                "Free some space there, or unpack it elsewhere and give the folder.",
+                "Free some space there, or unpack it elsewhere and import the folder.",
             )
 
     def _target(self, index: int) -> Path:
         return self._folder / _FILES / self._plan.wanted[index]
 
     def _is_there(self, index: int) -> bool:
-        """Return whether an earlier attempt left this file whole. A tar has no checksums: it is read anyway."""
+        """Return whether an earlier attempt has unpacked this file completely. A tar has no checksums: it is always read."""
         if not isinstance(self._reader, ZipReader):
             return False
         checksum = 0
@@ -171,10 +179,10 @@ class _Unpacking:
                 length += len(chunk)
                 check_total(self._archive, self._written + length, self._packed)
                 if length > entry.size:
-                    raise refusal(self._archive, "is longer than it says", entry.name)
+                    raise refusal(self._archive, "is longer than declared", entry.name)
                 file.write(chunk)
         if length < entry.size:
-            raise refusal(self._archive, "is shorter than it says", entry.name)
+            raise refusal(self._archive, "is shorter than declared", entry.name)
         if target.parent not in self._made:
             target.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(target.parent)
@@ -196,5 +204,5 @@ def _reader(archive: Path, stream: BinaryIO) -> ZipReader | TarReader:
     if start[257:262] == b"ustar" or archive.suffix.lower() == ".tar":
         return TarReader(archive, stream, "")
     kind = next((name for mark, name in _UNREADABLE if start.startswith(mark)), None)
-    what = f"a {kind} archive, which can't be read" if kind else "a file, but no zip or tar archive"
+    what = f"a {kind} archive, which is not supported" if kind else "not a zip or tar archive"
     raise SourceError(f"{archive} is {what}.", "Give a folder, or a zip or tar archive.")

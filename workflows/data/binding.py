@@ -1,7 +1,7 @@
-"""Which images must be on one side of a split: those that share a group or their content, and near duplicates.
+"""Which images must be in the same split: those that share a group or their content, and near duplicates.
 
-Groups and exact copies bind without exception. Near duplicates bind as long as that does no harm: not where
-their images are on two sides already, not where they would make one lump of a large part of a class, and
+Groups and exact copies always bind. Near duplicates bind only where that does no harm: not where
+their images are in two splits already, not where they would bind a large part of a class into one unit, and
 not where a class would be left with few units to divide.
 """
 
@@ -47,10 +47,10 @@ def bind(
 
     Args:
         contents: SHA-256 of each image.
-        groups: its group; anything but a text is none.
+        groups: its group; anything but a string means none.
         labels: its class.
-        splits: the split that it has.
-        near: its group of near duplicates; anything but a text is none.
+        splits: its current split.
+        near: its group of near duplicates; anything but a string means none.
     """
     tokens = _Tokens()
     own = []

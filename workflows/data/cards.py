@@ -1,12 +1,11 @@
-"""Cards of known data sets: what each is, where it is from, under which terms, and how its labels are read.
+"""Cards of known data sets: what each one is, where it comes from, its terms, and how its labels are read.
 
-A card is a YAML file in `datasets/`. Getting what it describes is the only way in which Fieldguide ever fetches
-pictures, and it happens only when a person asks for that card.
+A card is a YAML file in `datasets/`. Fetching the data set of a card is the only way in which Fieldguide downloads
+images, and it happens only on a user's request.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from itertools import pairwise
@@ -16,23 +15,23 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from workflows import settings
 from workflows.errors import StorageError, UsageError
 from workflows.store.files import read_json, write_json
 from workflows.store.store import Store
 
-VARIABLE = "FIELDGUIDE_CARDS"
-"""A folder of further cards: data sets that an organisation shares by http."""
+"""A folder of additional cards: data sets that an organisation shares over HTTP."""
 
 KEPT_FILE = "card.json"
 _SOURCE_TREE = Path(__file__).parents[2]
 _INSTALLED = Path(sys.prefix) / "share" / "fieldguide" / "datasets"
-"""Where a wheel puts the cards (see pyproject.toml)."""
+"""Where a wheel installs the cards (see pyproject.toml)."""
 
 CardLayout = Literal["class-folders", "split-folders", "file-names", "cifar-binary", "generated"]
 
 
 class Checksum(BaseModel):
-    """What a download must hash to. A card whose checksum nobody knows says so by null."""
+    """The expected hash of a download; null where it is unknown."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -44,17 +43,17 @@ class Card(BaseModel):
 
     Attributes:
         about: what is in it, in a sentence or two.
-        publisher: whose address `url` is.
-        url: one archive, by http or https; null if the pictures come with the installation.
+        publisher: who hosts `url`.
+        url: one archive, over http or https; null if the images come with the installation.
         bytes: the archive's exact size.
-        checksum: of the archive, or, without one, of what the card's comment says.
+        checksum: of the archive or, without one, of what the card's comment describes.
         origin: whom to cite.
         licence: SPDX identifier, or `not stated`.
-        terms: what the publisher says about using it, in words.
-        layout: how labels are read: from folders, from `label_pattern`, or by a converter of its own.
-        label_pattern: regular expression with the groups `label` and, perhaps, `split`, found in a path.
-        class_names: from labels as they stand in the archive to the names that the classes get.
-        images: how many pictures it has.
+        terms: the publisher's terms of use, as text.
+        layout: how labels are read: from folders, from `label_pattern`, or by a dedicated converter.
+        label_pattern: regular expression with the groups `label` and, optionally, `split`, searched in a path.
+        class_names: from labels in the archive to class names.
+        images: number of images.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -81,7 +80,7 @@ class Card(BaseModel):
         try:
             groups = set(re.compile(pattern).groupindex) if pattern is not None else {"label"}
         except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
+            raise ValueError(f"is not a regular expression: {error}") from error
         if "label" not in groups or not groups <= {"label", "split"}:
             raise ValueError("must have the group `label`, may have `split`, and no others")
         return pattern
@@ -89,33 +88,33 @@ class Card(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Card:
         if (self.layout == "file-names") != (self.label_pattern is not None):
-            raise ValueError("`label_pattern` belongs to the layout file-names, and only to that")
+            raise ValueError("`label_pattern` is required for the layout file-names, and allowed only there")
         if (self.layout == "generated") != (self.url is None):
-            raise ValueError("`url` is null for the layout generated, and only for that")
+            raise ValueError("`url` must be null for the layout generated, and only there")
         if (self.url is None) != (self.bytes is None):
-            raise ValueError("`url` and `bytes` come together")
+            raise ValueError("`url` and `bytes` must be given together")
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError("`classes` names one class twice")
+            raise ValueError("`classes` has a duplicate")
         if not set(self.class_names.values()) <= set(self.classes):
-            raise ValueError("`class_names` leads to a class that is not in `classes`")
+            raise ValueError("`class_names` maps to a class that is not in `classes`")
         return self
 
 
 def cards_folder() -> Path:
-    """Return the folder of the cards that came with this installation.
+    """Return the folder of the cards that are part of this installation.
 
     Raises:
         StorageError: it is missing.
     """
-    # beside an installed package, `datasets` would be another project's
+    # next to an installed package, `datasets` would belong to another project
     folder = _SOURCE_TREE / "datasets" if (_SOURCE_TREE / "pyproject.toml").is_file() else _INSTALLED
     if folder.is_dir():
         return folder
-    raise StorageError("The cards of known data sets are missing from this installation.", "Install Fieldguide again.")
+    raise StorageError("The cards of known data sets are missing from this installation.", "Reinstall Fieldguide.")
 
 
 def known_cards() -> list[Card]:
-    """Return all cards by name: those that came along, and those in the folder that `$FIELDGUIDE_CARDS` names.
+    """Return all cards by name: the built-in ones, and those in the folder set by `$FIELDGUIDE_CARDS`.
 
     Raises:
         StorageError: a card can't be read, or two have the same name.
@@ -124,15 +123,16 @@ def known_cards() -> list[Card]:
     for one, other in pairwise(sorted(cards, key=lambda card: card.name)):
         if one.name == other.name:
             raise StorageError(
-                f"There are two cards called {one.name!r}.", f"Rename the one in the folder that {VARIABLE} names."
+                f"Two cards are called {one.name!r}.",
+                f"Rename the one in the folder set by {settings.CARDS.variable}.",
             )
     return sorted(cards, key=lambda card: card.name)
 
 
 def _all_folders() -> list[Path]:
-    own = os.environ.get(VARIABLE)
+    own = settings.CARDS.read()
     if own and not Path(own).expanduser().is_dir():
-        raise StorageError(f"{VARIABLE} names {own}, which is no folder.", "Correct or unset it.")
+        raise StorageError(f"{settings.CARDS.variable} is set to {own}, which is not a folder.", "Correct or unset it.")
     return [cards_folder(), *([Path(own).expanduser()] if own else [])]
 
 
@@ -140,7 +140,7 @@ def read_card(path: Path) -> Card:
     """Read one card.
 
     Raises:
-        StorageError: no such file, no YAML, or not what a card must be.
+        StorageError: the file is missing, not YAML, or not a valid card.
     """
     try:
         return Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -152,22 +152,22 @@ def card_of(name: str) -> Card:
     """Return the card of a known data set.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: no card has this name.
     """
     cards = {card.name: card for card in known_cards()}
     if name not in cards:
-        raise UsageError(f"There is no card {name!r}.", f"Known are: {', '.join(cards)}.")
+        raise UsageError(f"No card is called {name!r}.", f"Available: {', '.join(cards)}.")
     return cards[name]
 
 
-def keep_card(store: Store, dataset: str, card: Card, sha256: str) -> None:
-    """Keep the card beside the data set that was made from it, with the checksum of what really came."""
+def save_card(store: Store, dataset: str, card: Card, sha256: str) -> None:
+    """Save the card with the data set that was made from it, with the checksum of the actual download."""
     document = card.model_dump(mode="json") | {"checksum": {"sha256": sha256}}
     write_json(store.dataset_folder(dataset) / KEPT_FILE, document)
 
 
-def kept_card(store: Store, dataset: str) -> Card | None:
-    """Return the card that a data set was fetched by, with its licence; None if it was not fetched.
+def saved_card(store: Store, dataset: str) -> Card | None:
+    """Return the card that a data set was fetched with, including its licence; None if it was not fetched.
 
     Raises:
         StorageError: the file is damaged.

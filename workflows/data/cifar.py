@@ -1,7 +1,7 @@
 """CIFAR-10's binary form, rewritten as an archive of PNG files.
 
 Each record is one byte of label and 3 x 1,024 bytes of red, green and blue, row by row (the description at
-https://www.cs.toronto.edu/~kriz/cifar.html). Nothing of it is unpickled or run.
+https://www.cs.toronto.edu/~kriz/cifar.html). Nothing is unpickled or executed.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _ALWAYS_THE_SAME = (1980, 1, 1, 0, 0, 0)  # the archive depends on the pixels al
 
 
 def convert_cifar(archive: Path, target: Path, classes: Sequence[str], progress: Progress = silent) -> int:
-    """Write `target`, a zip of `split/class/batch-number.png`; return how many pictures it holds.
+    """Write `target`, a zip of `split/class/batch-number.png`; return the number of images.
 
     Args:
         archive: `cifar-10-binary.tar.gz`.
         classes: names of the labels from 0.
-        progress: told how many of the batches are done, as stage `convert`.
+        progress: receives the number of batches done, as stage `convert`.
 
     Raises:
-        SourceError: another archive, a damaged batch, or an unknown label.
+        SourceError: not CIFAR-10, a damaged batch, or an unknown label.
         StorageError: the disk is full or can't be written.
     """
     count, seen = 0, set()
@@ -74,7 +74,7 @@ def _batches(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 def _records(archive: Path, batch: str, content: bytes, classes: int) -> Iterator[tuple[int, bytes]]:
     if len(content) % RECORD_BYTES or not 0 < len(content) <= MOST_RECORDS * RECORD_BYTES:
-        raise _refusal(archive, f"{batch} is no whole number of records up to {MOST_RECORDS:,}")
+        raise _refusal(archive, f"{batch} is not a whole number of records up to {MOST_RECORDS:,}")
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)
     if records[:, 0].max() >= classes:
         raise _refusal(archive, f"{batch} has the label {records[:, 0].max()}, but there are {classes} classes")

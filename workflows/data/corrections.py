@@ -1,8 +1,8 @@
-"""Keeping what people have put right: an import must not bring back what an edit has changed.
+"""Preserving corrections: an import must not undo what an edit has changed.
 
-Beside each version that an import made lies what its source said of each image. The next import of the same
-source compares three things: what it said then, what it says now, and what stands in the data set. Where the
-source has not changed its mind, the data set's word counts; where it has, the source's does.
+Each version made by an import is stored with the labels and splits of its source. The next import of the same
+source compares three things: the source's value then, its value now, and the value in the data set. Where the
+source has not changed, the data set's value wins; where it has, the source's does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from workflows.data.undoing import timeline
 from workflows.data.version import IMPORTS, DatasetVersion
 from workflows.errors import StorageError
 from workflows.store.files import read_table
@@ -23,13 +24,13 @@ _COLUMNS = ["image_id", "label", "split"]
 
 @dataclass(frozen=True)
 class Corrected:
-    """An import's rows with the corrections kept.
+    """An import's rows with the corrections applied.
 
     Attributes:
-        rows: what is to be taken in.
-        said: what the source says of each of its images, and whether it is left out; for the next import.
-        removed: paths of images that are left out, because somebody removed them here.
-        notes: what was kept, in words.
+        rows: the rows to import.
+        said: the source's label and split of each image, and whether it is left out; for the next import.
+        removed: paths of images that are left out because they were removed here before.
+        notes: which corrections were preserved, as sentences.
     """
 
     rows: pd.DataFrame
@@ -39,36 +40,35 @@ class Corrected:
 
 
 def last_said(versions: Sequence[DatasetVersion], source: str) -> pd.DataFrame | None:
-    """Return what a source said when the newest version's content last came from it; None if it never did.
+    """Return a source's labels and splits at the newest import from it; None if there was none.
 
-    Columns: image_id, label, split, and `known`: whether the image was taken in then or removed before.
+    Columns: image_id, label, split, and `known`: whether the image was imported then or removed before.
 
     Args:
         versions: all versions, oldest first.
     """
     by_number = {version.number: version for version in versions}
+    equals = timeline(versions).equals
     version: DatasetVersion | None = versions[-1] if versions else None
     while version is not None and not (version.action in IMPORTS and version.source == source):
-        if version.action == "undo":  # equals what the undone version was made from
-            version = by_number.get(version.parent or 0)
-        version = by_number.get(version.parent or 0) if version is not None else None
+        version = by_number.get(equals.get(version.number, version.parent or 0))
     if version is None:
         return None
     there = set(version.table()["image_id"])
     try:
         said = read_table(version.folder / SAID_FILE)
         return said.assign(known=said["image_id"].isin(there) | said["left_out"])
-    except StorageError:  # made by an older programme: its rows are what the source said
+    except StorageError:  # written by an older version of Fieldguide: its rows are the source's values
         table = version.table()
         return table.loc[table["source"] == source, _COLUMNS].assign(known=True)
 
 
-def keep_corrections(fresh: pd.DataFrame, base: pd.DataFrame | None, earlier: pd.DataFrame | None) -> Corrected:
-    """Return an import's rows as they must be so that no edit is lost.
+def carry_corrections(fresh: pd.DataFrame, base: pd.DataFrame | None, earlier: pd.DataFrame | None) -> Corrected:
+    """Return an import's rows with all earlier edits preserved.
 
     Args:
-        fresh: one row for each image, as the source has it now.
-        base: see :func:`last_said`; None takes the source's word for everything.
+        fresh: one row per image, as in the source now.
+        base: see :func:`last_said`; None takes everything from the source.
         earlier: the newest version's rows.
     """
     said = fresh[_COLUMNS]
@@ -81,14 +81,16 @@ def keep_corrections(fresh: pd.DataFrame, base: pd.DataFrame | None, earlier: pd
     for column in ("label", "split"):
         old, now = ids.map(then[column]).astype(object), ids.map(here[column]).astype(object)
         same = ids.isin(then.index) & ids.isin(here.index) & _equal(old, fresh[column])
-        kept = same & ~_equal(old, now) & fresh[column].notna()
-        rows = rows.assign(**{column: rows[column].astype(object).where(~kept, now)})
-        if kept.any():
-            notes.append(f"Corrections made here were kept: the {column} of {counted(int(kept.sum()), 'image')}.")
+        preserved = same & ~_equal(old, now) & fresh[column].notna()
+        rows = rows.assign(**{column: rows[column].astype(object).where(~preserved, now)})
+        if preserved.any():
+            notes.append(
+                f"Corrections made in Fieldguide were preserved: the {column} of {counted(int(preserved.sum()), 'image')}."
+            )
     rows, renamed = _renamed(rows, then, here)
     notes += renamed
     if gone.any():
-        notes.append(f"Removed here before, so not taken in again: {counted(int(gone.sum()), 'image')}.")
+        notes.append(f"Not imported because they were removed before: {counted(int(gone.sum()), 'image')}.")
     removed = tuple(fresh.loc[gone, "path"])
     rows = _unlabelled_follow(rows[~gone].reset_index(drop=True), earlier)
     return Corrected(rows, said.assign(left_out=gone.to_numpy()), removed, notes)
@@ -99,21 +101,21 @@ def _equal(one: pd.Series, other: pd.Series) -> pd.Series:
 
 
 def _renamed(rows: pd.DataFrame, then: pd.DataFrame, here: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Give new images of a class that is called otherwise here that name."""
+    """Give new images of a class that was renamed here its new name."""
     both = then.index.intersection(here.index)
     new = ~rows["image_id"].isin(then.index)
     present, notes = set(here["label"].dropna()), []
     for label in sorted(set(rows.loc[new, "label"].dropna()) - present):
         names = set(here.loc[both[then.loc[both, "label"] == label], "label"])
         if len(names) == 1 and not pd.isna(name := next(iter(names))):
-            mine = new & (rows["label"] == label)
-            rows = rows.assign(label=rows["label"].where(~mine, name))
-            notes.append(f"The source's class {label!r} is called {name!r} here: so are its new images.")
+            current = new & (rows["label"] == label)
+            rows = rows.assign(label=rows["label"].where(~current, name))
+            notes.append(f"The source's class {label!r} is called {name!r} here; its new images got that name.")
     return rows, notes
 
 
 def _unlabelled_follow(rows: pd.DataFrame, earlier: pd.DataFrame | None) -> pd.DataFrame:
-    """Let images that come without a label keep the one that they have here."""
+    """Let images that come without a label keep their existing one."""
     if earlier is None or rows["label"].notna().all():
         return rows
     here = earlier.set_index("image_id")

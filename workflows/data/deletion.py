@@ -1,8 +1,8 @@
-"""Deleting data sets: what goes, what stays because others share it, and what needs it.
+"""Deleting data sets: what is removed, what stays because others share it, and what depends on it.
 
-The order makes it safe to be killed at any moment: a mark, the records, the folder aside, then the files. From
-the moment that the records are gone the data set is gone; :func:`finish_deletions` does the rest, now or when
-no import is at work, which may be about to use the same pictures.
+The order makes it safe against being killed at any moment: a mark, the records, the folder moved aside, then the files. Once
+the records are gone, the data set is gone; :func:`finish_deletions` does the rest, now or when
+no import is running, which might be about to use the same images.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from workflows.store.locks import FileLock
 from workflows.store.names import counted
 from workflows.store.store import Store
 
-BLOBS_LOCK = "blobs.lock"  # shared by imports, which add files; alone by whoever removes some
+BLOBS_LOCK = "blobs.lock"  # shared by imports, which add files; exclusive for removing some
 _MARK = ".deleting"
 _ASIDE = ".deleted-"
 _PATIENCE_SECONDS = 2.0
@@ -33,17 +33,17 @@ _PATIENCE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What goes with a data set.
+    """What deleting a data set removes.
 
     Attributes:
         versions: number of its versions.
-        images: number of different pictures in all its versions.
-        shared: how many of them other data sets, or the test sets of registered models, hold too; these stay.
-        bytes_total: size of all its pictures.
-        bytes_freed: size of those that go.
-        quarantined: rejected files that are kept for it, and go.
+        images: number of distinct images in all its versions.
+        shared: how many of them are also in other data sets, or in test sets of registered models; these stay.
+        bytes_total: size of all its images.
+        bytes_freed: size of those that are removed.
+        quarantined: number of its quarantined files, which are removed.
         runs: ids of the runs that were trained on it. Their folders stay readable.
-        active_runs: those of them that have not ended.
+        active_runs: those that have not ended.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Deletion:
     """What was deleted.
 
     Attributes:
-        finished: whether the files are gone too; if not, an import is at work, and the next command that
+        finished: whether the files are removed too; if not, an import is running, and the next command that
             imports or deletes removes them.
     """
 
@@ -91,27 +91,27 @@ def deletion_plan(store: Store, name: str) -> DeletionPlan:
         bytes_freed=sum(size for sha256, size in sizes.items() if sha256 not in shared),
         quarantined=_files_in(store.quarantine_folder(name) / "files"),
         runs=tuple(run.run_id for run in runs),
-        active_runs=tuple(run.run_id for run in runs if run.state in ("pending", "running")),
+        active_runs=tuple(run.run_id for run in runs if run.state.alive),
     )
 
 
 def delete_dataset(store: Store, name: str, force: bool = False) -> Deletion:
-    """Delete a data set with all its versions, and the pictures that no other data set holds.
+    """Delete a data set with all its versions, and the images that no other data set holds.
 
     Args:
-        force: delete it although runs were trained on it. They stay, but can't be resumed or evaluated again.
+        force: delete it even if runs were trained on it. They stay, but can't be resumed or evaluated again.
 
     Raises:
         DatasetError: unknown data set, or runs need it.
-        StorageError: a file is damaged, or the disk refuses; what is left to do is done by the next attempt.
+        StorageError: a file is damaged, or the disk refuses; the next attempt does the rest.
     """
     with locked(store, name):
         plan = deletion_plan(store, name)
         if plan.runs and not force:
             raise DatasetError(
-                f"{counted(len(plan.runs), 'run needs', 'runs need')} data set {name!r}: {', '.join(plan.runs[:3])}"
-                f"{', …' if len(plan.runs) > 3 else ''}.",
-                "Without it they can't be resumed or evaluated again. To delete it all the same: --force",
+                f"{counted(len(plan.runs), 'run needs', 'runs need')} data set {name!r}:",
+                "Without it they can't be resumed or evaluated again. To delete it anyway: --force",
+                problems=plan.runs,
             )
         write_atomic(store.dataset_folder(name) / _MARK, b"")
         store.datasets.delete(name)
@@ -123,10 +123,10 @@ def finish_deletions(store: Store, patience: float = 0.0) -> bool:
     """Remove the files of data sets whose records are deleted; return whether nothing is left to do.
 
     Args:
-        patience: seconds to wait for imports that are at work; behind them, the rest is left for later.
+        patience: seconds to wait for running imports; after that, the rest is left for later.
 
     Raises:
-        StorageError: another data set's file is damaged, so that nobody can tell what is still needed.
+        StorageError: another data set's file is damaged, so it is unknown what is still needed.
     """
     _put_aside_marked(store)
     aside = sorted((store.home / "datasets").glob(f"{_ASIDE}*"))
@@ -136,25 +136,25 @@ def finish_deletions(store: Store, patience: float = 0.0) -> bool:
     if not lock.acquire("a deletion", timeout=patience):
         return False
     try:
-        kept = referenced(store)
+        needed = referenced(store)
         for folder in aside:
-            _remove_files(store, folder, kept)
+            _remove_files(store, folder, needed)
     finally:
         lock.release()
     return True
 
 
 def referenced(store: Store, without: str | None = None) -> set[str]:
-    """Return the SHA-256 of every picture that some version of some data set, or a model's test set, needs.
+    """Return the SHA-256 of every image that a version of a data set, or a model's test set, needs.
 
     Args:
-        without: a data set that is not counted.
+        without: a data set to ignore.
 
     Raises:
         StorageError: a version's file is missing or damaged.
     """
     found: set[str] = set()
-    for frozen in (store.home / "models").glob("*/*/test_images.parquet"):
+    for frozen in store.frozen_files():
         found.update(read_table(frozen, ["sha256"])["sha256"])
     for newest in store.datasets.newest():
         if newest.dataset != without:
@@ -165,30 +165,30 @@ def referenced(store: Store, without: str | None = None) -> set[str]:
 
 
 def _readable_contents(folders: Iterable[Path]) -> set[str]:
-    """Return the pictures of versions that are to go; what is damaged must not keep them here for ever."""
+    """Return the images of versions that are to be deleted; damaged files must not block their deletion."""
     return set(_readable(folders)["sha256"])
 
 
 def _readable(folders: Iterable[Path]) -> pd.DataFrame:
     tables = [pd.DataFrame(columns=["image_id", "sha256"], dtype="str")]
     for folder in folders:
-        with contextlib.suppress(StorageError):  # then its pictures stay, and `fieldguide doctor --verify` names them
+        with contextlib.suppress(StorageError):  # then its images stay, and `fieldguide doctor --verify` lists them
             tables.append(read_table(folder / IMAGES_FILE, ["image_id", "sha256"]))
     return pd.concat(tables, ignore_index=True).drop_duplicates()
 
 
 def _put_aside_marked(store: Store) -> None:
-    """Go on where a deletion was killed: between its mark and its folder's new name."""
+    """Resume a deletion that was killed between setting its mark and renaming its folder."""
     for mark in (store.home / "datasets").glob(f"*/{_MARK}"):
         name = mark.parent.name
         if name.startswith(_ASIDE):
             continue
         lock = FileLock(store.locks_folder / f"dataset-{name}.lock")
         if not lock.acquire():
-            continue  # somebody is about to do it
+            continue  # another process is doing it
         try:
             if store.datasets.versions(name):
-                mark.unlink(missing_ok=True)  # it was killed before the records went: the data set stays
+                mark.unlink(missing_ok=True)  # it was killed before the records were removed: the data set stays
             elif mark.exists():
                 _put_aside(mark.parent)
         finally:
@@ -200,11 +200,11 @@ def _put_aside(folder: Path) -> None:
         folder.rename(folder.with_name(f"{_ASIDE}{folder.name}.{secrets.token_hex(4)}"))
 
 
-def _remove_files(store: Store, folder: Path, kept: Collection[str]) -> None:
-    """Remove what only a deleted data set held; its own folder last, which says what is to be removed."""
+def _remove_files(store: Store, folder: Path, needed: Collection[str]) -> None:
+    """Remove what only a deleted data set held; its own folder last, which lists what to remove."""
     name = folder.name.removeprefix(_ASIDE).rpartition(".")[0]
     held = _readable(path.parent for path in sorted(folder.glob(f"*/{IMAGES_FILE}")))
-    gone = held[~held["sha256"].isin(list(kept))]
+    gone = held[~held["sha256"].isin(list(needed))]
     _forget_pixels(store.cache_folder / "pixels", set(gone["image_id"]))
     thumbnails = list(store.cache_folder.glob("thumbnails/*"))
     for sha256 in set(gone["sha256"]):
@@ -212,14 +212,14 @@ def _remove_files(store: Store, folder: Path, kept: Collection[str]) -> None:
             (sides / sha256[:2] / f"{sha256}.jpg").unlink(missing_ok=True)
         store.blobs.remove(sha256)
     with storage_errors(folder, "remove"):
-        if not store.datasets.versions(name):  # unless there is a new one of this name
+        if not store.datasets.versions(name):  # unless there is a new one with this name
             shutil.rmtree(store.quarantine_folder(name), ignore_errors=True)
             (store.cache_folder / "imports" / f"{name}.jsonl").unlink(missing_ok=True)
         shutil.rmtree(folder)
 
 
 def _forget_pixels(folder: Path, image_ids: set[str]) -> None:
-    """Remove the decoded copies that training made of these images."""
+    """Remove the decoded pixels that training has cached of these images."""
     for rows in folder.glob("*/rows.parquet"):
         if not image_ids.isdisjoint(read_table(rows, ["image_id"])["image_id"]):
             shutil.rmtree(rows.parent, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Changing what a data set holds: every change is a new version, and the one before stays as it was.
+"""Changing a data set: every change makes a new version, and the previous one stays as it was.
 
-Images are not touched, only the table that says which image has which label in which split. An edit that
-would change nothing makes no version: the newest one is returned.
+Images are not touched, only the table of their labels and splits. An edit that
+changes nothing makes no version: the newest one is returned.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ import pandas as pd
 
 from workflows.data.catalog import get_version
 from workflows.data.facts import version_near
-from workflows.data.publishing import locked, next_record, publish_record
-from workflows.data.splits import assign_splits, check_ratios
+from workflows.data.publishing import locked, next_record, publish_record, reason_or
+from workflows.data.splits import DEFAULT_RATIOS, assign_splits
 from workflows.data.version import SPLITS, Action, DatasetVersion, Split
 from workflows.errors import DatasetError, UsageError
 from workflows.store.names import counted
 from workflows.store.store import Store
+from workflows.words import listed
 
 MAX_LABEL = 255
-MAX_REASON = 1000
-DEFAULT_RATIOS = (0.7, 0.15, 0.15)
 
 Change = Callable[[pd.DataFrame], tuple[pd.DataFrame, str]]
-"""From the newest version's table to the next one's, and what was done, in words."""
+"""From the newest version's table to the next one's, and a description of the change."""
 
 
 def relabel(
@@ -39,13 +38,13 @@ def relabel(
     images for that, they wait without a split until there are more. An image without a label has no split.
 
     Args:
-        labels: image id to new label; None takes the label away.
-        author: who; by default the user.
-        reason: why; by default what was done, in words.
+        labels: image id to new label; None removes the label.
+        author: who made the change; by default the user.
+        reason: why; by default a description of the change.
 
     Raises:
         DatasetError: unknown data set or image.
-        UsageError: an impossible label.
+        UsageError: an invalid label.
         StorageError: the store's disk is full or can't be written.
     """
     wanted = {image: None if label is None else clean_label(label) for image, label in labels.items()}
@@ -65,7 +64,7 @@ def relabel(
 def remove(
     store: Store, name: str, image_ids: Iterable[str], *, author: str | None = None, reason: str = ""
 ) -> DatasetVersion:
-    """Leave images out of the next version. Older versions keep them; so `undo` brings them back.
+    """Leave images out of the next version. Older versions keep them, so `undo` restores them.
 
     Raises:
         DatasetError: unknown data set or image, or no image would be left.
@@ -78,7 +77,7 @@ def remove(
         after = table[~table["image_id"].isin(wanted)].reset_index(drop=True)
         if after.empty:
             raise DatasetError(
-                f"Nothing would be left of data set {name!r}.", f"To be rid of it: fieldguide dataset delete {name}"
+                f"No image would be left in data set {name!r}.", f"To delete it: fieldguide dataset delete {name}"
             )
         return after, f"removed {counted(len(wanted), 'image')}{_vanished(table, after)}"
 
@@ -94,14 +93,14 @@ def move(
         splits: image id to split.
 
     Raises:
-        DatasetError: unknown data set or image, an image without a label, or copies or groups would be torn
-            apart: move all of their images.
+        DatasetError: unknown data set or image, an image without a label, or copies or groups would be split
+            up: move all of their images.
         UsageError: no such split.
         StorageError: the store's disk is full or can't be written.
     """
     unknown = sorted({str(split) for split in splits.values()} - set(SPLITS))
     if unknown:
-        raise UsageError(f"There is no split {unknown[0]!r}.", "Use train, val or test.")
+        raise UsageError(f"Unknown split {unknown[0]!r}.", "Use train, val or test.")
 
     def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         _check_known(table, splits)
@@ -125,7 +124,7 @@ def rename_class(
 
     Raises:
         DatasetError: unknown data set or class.
-        UsageError: the new name is impossible, or another class has it.
+        UsageError: the new name is invalid, or another class has it.
         StorageError: the store's disk is full or can't be written.
     """
     wanted = clean_label(new)
@@ -134,8 +133,8 @@ def rename_class(
         _check_classes(table, [old])
         if wanted != old and (table["label"] == wanted).any():
             raise UsageError(
-                f"There is a class {wanted!r} already.",
-                f"To make one of both: fieldguide dataset merge-classes {name} {old!r} --into {wanted!r}",
+                f"A class {wanted!r} exists already.",
+                f"To merge them: fieldguide dataset merge-classes {name} {old!r} --into {wanted!r}",
             )
         after = table.assign(label=table["label"].astype(object).where(table["label"] != old, wanted))
         return after, f"renamed class {old!r} to {wanted!r}"
@@ -146,20 +145,20 @@ def rename_class(
 def merge_classes(
     store: Store, name: str, olds: Collection[str], into: str, *, author: str | None = None, reason: str = ""
 ) -> DatasetVersion:
-    """Make one class of several; their images keep their splits.
+    """Merge several classes into one; their images keep their splits.
 
     Args:
-        olds: classes that vanish (unless `into` is one of them).
+        olds: classes that disappear (unless `into` is one of them).
         into: an existing class, or a new name.
 
     Raises:
         DatasetError: unknown data set or class.
-        UsageError: no class is named, or an impossible new name.
+        UsageError: no class is given, or the new name is invalid.
         StorageError: the store's disk is full or can't be written.
     """
     wanted = clean_label(into)
     if not olds:
-        raise UsageError("No class to merge is named.", "Name at least one besides the one to merge into.")
+        raise UsageError("No class to merge was given.", "Give at least one besides the one to merge into.")
 
     def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         _check_classes(table, olds)
@@ -168,69 +167,6 @@ def merge_classes(
         return after, f"merged {merged} into {wanted!r}"
 
     return edit(store, name, change, action="merge-classes", author=author, reason=reason)
-
-
-def resplit(
-    store: Store,
-    name: str,
-    ratios: Sequence[float] = DEFAULT_RATIOS,
-    seed: int = 0,
-    *,
-    author: str | None = None,
-    reason: str = "",
-) -> DatasetVersion:
-    """Divide all labelled images anew. A split that came with the images is given up.
-
-    Raises:
-        DatasetError: unknown data set, or a class with too few images.
-        UsageError: the ratios make no sense.
-        StorageError: the store's disk is full or can't be written.
-    """
-    check_ratios(ratios)
-
-    def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-        near = version_near(get_version(store, name), store.blobs)
-        after = table.assign(split=None, near=table["sha256"].map(near))
-        labelled = after["label"].notna()
-        after.loc[labelled, "split"] = pd.Series(
-            assign_splits(after[labelled], ratios, seed), index=after.index[labelled], dtype=object
-        )
-        shares = "/".join(f"{100 * ratio / sum(ratios):g}" for ratio in ratios)
-        return after, f"divided all images anew: {shares}, seed {seed}"
-
-    return edit(store, name, change, action="split", author=author, reason=reason, given_split=False, ratios=ratios)
-
-
-def undo(store: Store, name: str, *, author: str | None = None, reason: str = "") -> DatasetVersion:
-    """Make a version equal to the one that the newest was made from. Undoing an undo does the change again.
-
-    Raises:
-        DatasetError: unknown data set, or there is only one version.
-        StorageError: the store's disk is full or can't be written.
-    """
-    with locked(store, name):
-        newest = get_version(store, name)
-        if newest.parent is None:
-            raise DatasetError(
-                f"There is nothing to undo: {newest} is the first version.",
-                f"To be rid of it: fieldguide dataset delete {name}",
-            )
-        before = get_version(store, name, newest.parent)
-        listing = next(record.listing for record in store.datasets.versions(name) if record.number == before.number)
-        table = before.table()
-        record = next_record(
-            store,
-            name,
-            table,
-            action="undo",
-            reason=_reason(reason, f"undid version {newest.number} ({newest.reason}): equals version {before.number}"),
-            author=author,
-            parent=newest.number,
-            given_split=before.given_split,
-            source=before.source,
-            listing=listing,
-        )
-        return publish_record(store, record, table, ratios=before.ratios())
 
 
 def edit(
@@ -244,17 +180,17 @@ def edit(
     given_split: bool | None = None,
     ratios: Sequence[float] | None = None,
 ) -> DatasetVersion:
-    """Make the next version by a change of the newest one's table, while nobody else changes it.
+    """Make the next version by changing the newest one's table, while holding its lock.
 
     Labelled images without a split get one afterwards, where their class has enough images.
 
     Args:
-        change: gets the table and returns the next one, and in words what was done. It may drop rows and
+        change: takes the table and returns the next one and a description of the change. It may drop rows and
             set `label` and `split`, nothing else.
         action: what kind of change this is.
-        reason: why; by default the words that `change` returned.
+        reason: why; by default the description that `change` returned.
         given_split: whether the split came with the images; by default as before.
-        ratios: shares for images to come; by default as before.
+        ratios: shares for later images; by default as before.
 
     Returns:
         The new version, or the newest if nothing has changed.
@@ -274,7 +210,7 @@ def edit(
             name,
             table,
             action=action,
-            reason=_reason(reason, done),
+            reason=reason_or(reason, done),
             author=author,
             parent=newest.number,
             given_split=newest.given_split if given_split is None else given_split,
@@ -283,7 +219,7 @@ def edit(
         )
         if record.fingerprint == newest.fingerprint:
             return newest
-        return publish_record(store, record, table, ratios=ratios)
+        return publish_record(store, record, table, ratios=ratios, rendering=newest.rendering())
 
 
 def fill_splits(
@@ -293,18 +229,21 @@ def fill_splits(
 
     Args:
         ratios: shares of train, val and test; by default those that the labelled images have now.
-        near: gives the group of near duplicates of contents, which should stay together; asked only if needed.
+        near: returns the groups of near duplicates, which should stay together; called only if needed.
     """
     labelled = table["label"].notna()
     if not (labelled & table["split"].isna()).any():
         return table
     part = table[labelled].assign(near=table["sha256"].map(near()))
     splits = table["split"].astype(object).copy()
-    splits[labelled] = np.array(assign_splits(part, ratios or _present_shares(part), patient=True), dtype=object)
+    splits[labelled] = np.array(
+        assign_splits(part, ratios or present_shares(part), allow_unassigned=True), dtype=object
+    )
     return table.assign(split=splits)
 
 
-def _present_shares(table: pd.DataFrame) -> tuple[float, ...]:
+def present_shares(table: pd.DataFrame) -> tuple[float, ...]:
+    """Return the present shares of the splits, for further images; the default ones where these make no sense."""
     counts = [int((table["split"] == split).sum()) for split in SPLITS]
     return tuple(counts) if counts[0] and counts[1] else DEFAULT_RATIOS
 
@@ -323,20 +262,16 @@ def clean_label(label: str) -> str:
     return text
 
 
-def _reason(given: str, done: str) -> str:
-    return " ".join(given.split())[:MAX_REASON] or done
-
-
 def _check_known(table: pd.DataFrame, image_ids: Iterable[str]) -> None:
     wanted = set(image_ids)
     unknown = sorted(wanted - set(table["image_id"]))
     if not wanted:
-        raise UsageError("No image is named.", "`fieldguide dataset labels NAME` lists the images.")
+        raise UsageError("No image was given.", "List the images: `fieldguide dataset labels NAME`.")
     if unknown:
-        shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
         raise DatasetError(
-            f"{counted(len(unknown), 'image is', 'images are')} not in the newest version: {shown}.",
-            "Somebody may have removed them meanwhile; look at the newest version.",
+            f"{counted(len(unknown), 'image is', 'images are')} not in the newest version:",
+            "They may have been removed in the meantime; look at the newest version.",
+            problems=unknown,
         )
 
 
@@ -345,26 +280,29 @@ def _check_classes(table: pd.DataFrame, classes: Iterable[str]) -> None:
     for name in classes:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"Did you mean {', '.join(map(repr, near))}?" if near else f"There are: {', '.join(known[:20])}."
-            raise DatasetError(f"There is no class {name!r}.", hint)
+            hint = (
+                f"Did you mean {', '.join(map(repr, near))}?"
+                if near
+                else f"Its classes: {listed(known, full='dataset show')}."
+            )
+            raise DatasetError(f"No class is called {name!r}.", hint)
 
 
 def _vanished(before: pd.DataFrame, after: pd.DataFrame) -> str:
     gone = sorted(set(before["label"].dropna()) - set(after["label"].dropna()))
-    return (
-        f"; no image is left of class {', '.join(map(repr, gone[:5]))}{', …' if len(gone) > 5 else ''}" if gone else ""
-    )
+    return f"; no image is left in class {listed(map(repr, gone), full='fieldguide dataset diff')}" if gone else ""
 
 
 def _refuse_torn(before: pd.DataFrame, after: pd.DataFrame) -> None:
-    """Refuse a move that puts copies of one picture, or images of one group, on two sides."""
-    for column, what in (("sha256", "copies of one picture"), ("group", "images of one group")):
+    """Refuse a move that puts copies of one image, or images of one group, into two splits."""
+    for column, what in (("sha256", "copies of one image"), ("group", "images of one group")):
         fresh = _divided(after, column) - _divided(before, column)
         if fresh:
-            rows = after[after[column].isin(fresh)]
-            names = ", ".join(rows["path"].iloc[:3])
+            together = after[after[column].isin(fresh)].groupby(column)["path"].agg(", ".join)
             raise DatasetError(
-                f"This would put {what} into two splits, e.g. {names}.", "Move them together: all, or none of them."
+                f"This would put {what} into two splits:",
+                "Move all of them, or none.",
+                problems=sorted(together),
             )
 
 

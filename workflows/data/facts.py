@@ -1,4 +1,4 @@
-"""The measured facts of a version's images, kept beside it as `facts.parquet`."""
+"""The measures of a version's images, stored with it as `facts.parquet`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflows.data.look_alikes import look_alikes
 from workflows.data.measures import Measures, measure_file, measured_images, measures_table
-from workflows.data.near import near_duplicates
+from workflows.data.rendering import Rendering
 from workflows.data.verification import cores, in_order
 from workflows.data.version import DatasetVersion
 from workflows.errors import ImageError, StorageError
@@ -21,68 +22,70 @@ _REPORT_EVERY = 50
 
 
 def version_measures(version: DatasetVersion, blobs: Blobs, progress: Progress = silent) -> pd.DataFrame:
-    """Return one row for each image content of a version: `sha256` and the fields of :class:`Measures`.
+    """Return one row per image content of a version: `sha256` and the fields of :class:`Measures`.
 
-    What is missing (the version was made by an edit, or by an older programme) is taken from earlier versions,
-    or measured now; and kept.
+    What is missing (the version was made by an edit, or by an older release) is copied from earlier versions,
+    or measured now, and stored.
 
     Args:
-        progress: told how many images are measured, as stage `measure`, if any must be.
+        progress: receives the number of images measured, as stage `measure`, if any.
 
     Raises:
         StorageError: a stored image is missing or damaged, or the disk is full.
     """
     contents = set(version.table()["sha256"])
-    kept = kept_measures(version.folder)
-    known = {sha256: measures for sha256, measures in measured_images(kept) if sha256 in contents}
-    if len(known) == len(contents) == len(kept):
-        return kept
+    stored = stored_measures(version.folder)
+    known = {sha256: measures for sha256, measures in measured_images(stored) if sha256 in contents}
+    if len(known) == len(contents) == len(stored):
+        return stored
     for number in range(version.number - 1, 0, -1):
         if len(known) == len(contents):
             break
-        older = measured_images(kept_measures(version.folder.parent / str(number)))
+        older = measured_images(stored_measures(version.folder.parent / str(number)))
         known |= {sha256: measures for sha256, measures in older if sha256 in contents and sha256 not in known}
-    known |= _measured(sorted(contents - known.keys()), blobs, progress)
+    known |= _measured(sorted(contents - known.keys()), blobs, progress, version.rendering())
     table = measures_table(known)
     write_table(version.folder / FACTS_FILE, table)
     return table
 
 
-def version_near(version: DatasetVersion, blobs: Blobs) -> Mapping[str, str]:
-    """Return the group of near duplicates of each content of a version that has any.
+def version_near(version: DatasetVersion, blobs: Blobs, progress: Progress = silent) -> Mapping[str, str]:
+    """Return the group of look-alikes of each content of a version that has any; groups stay in one split.
 
     Raises:
         StorageError: see :func:`version_measures`.
     """
-    return near_duplicates(version_measures(version, blobs))
+    return look_alikes(version_measures(version, blobs, progress)).groups
 
 
 def next_measures(contents: Iterable[str], fresh: Mapping[str, Measures], earlier: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the measures of a version that is being made.
+    """Return the measures of a version in the making.
 
     Args:
-        contents: SHA-256 of its images. What is measured nowhere is left out; :func:`version_measures` finds it.
-        fresh: what an import has just measured.
+        contents: SHA-256 of its images. Those not measured yet are left out; :func:`version_measures` adds them.
+        fresh: measures of the current import.
         earlier: the measures of the version before.
     """
     known = {**dict(measured_images(earlier)), **fresh} if earlier is not None else fresh
     return measures_table({sha256: known[sha256] for sha256 in set(contents) if sha256 in known})
 
 
-def kept_measures(folder: Path) -> pd.DataFrame:
-    """Return the measures in a version's folder; no rows if there are none, or not of this programme's kind."""
+def stored_measures(folder: Path) -> pd.DataFrame:
+    """Return the measures in a version's folder; no rows if there are none, or in another format."""
     empty = measures_table({})
     try:
         table = read_table(folder / FACTS_FILE)
-    except StorageError:  # missing or damaged: it can be made again
+    except StorageError:  # missing or damaged: it can be measured again
         return empty
     return table[list(empty.columns)] if set(empty.columns) <= set(table.columns) else empty
 
 
-def _measured(contents: Sequence[str], blobs: Blobs, progress: Progress) -> dict[str, Measures]:
+def _measured(
+    contents: Sequence[str], blobs: Blobs, progress: Progress, rendering: Rendering | None
+) -> dict[str, Measures]:
     def measure(sha256: str) -> Measures:
         try:
-            return measure_file(blobs.path(sha256))
+            return measure_file(blobs.path(sha256), rendering)
         except ImageError as error:
             raise StorageError(
                 f"The stored image {sha256} can't be read: {error.message}.",

@@ -1,7 +1,7 @@
-"""From a card to a data set: download, check, convert or name the labels where needed, import like any archive.
+"""From a card to a data set: download, verify, convert or extract labels where needed, import like any archive.
 
-It can be stopped at any moment and called again: the download goes on where it was, a converted archive and the
-import appear whole or not at all, and what is here already is not fetched again.
+It can be stopped at any moment and called again: the download resumes, a converted archive and the
+import appear completely or not at all, and what exists already is not fetched again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from workflows.data.cards import Card, keep_card, kept_card
+from workflows.data.cards import Card, save_card, saved_card
 from workflows.data.cifar import convert_cifar
-from workflows.data.importing import add_dataset, check_name
+from workflows.data.importing import add_dataset
+from workflows.data.naming import check_name
 from workflows.data.reports import ImportReport
 from workflows.data.version import DatasetVersion, version_of
 from workflows.errors import SourceError, UsageError
@@ -30,11 +31,11 @@ from workflows.store.store import Store
 
 @dataclass(frozen=True)
 class Fetched:
-    """What fetching came to.
+    """The outcome of fetching.
 
     Attributes:
-        card: as it is kept beside the data set, with the checksum of what came.
-        report: of the import; None if the data set was here already.
+        card: as stored with the data set, with the checksum of the download.
+        report: of the import; None if the data set existed already.
     """
 
     card: Card
@@ -56,12 +57,12 @@ def fetch(
     The archive stays in the store's cache (`cache/downloads/`), which can be emptied at any time.
 
     Args:
-        name: what to call the data set; the card's own name by default.
-        trust: take an archive whose checksum the card does not know.
-        progress: told megabytes as stage `download`, then the stages of the import.
+        name: of the data set; the card's name by default.
+        trust: accept an archive for which the card has no checksum.
+        progress: receives megabytes as stage `download`, then the stages of the import.
 
     Returns:
-        The data set. It is not fetched again if it is here already and was made from the same archive.
+        The data set. It is not fetched again if it exists already and was made from the same archive.
 
     Raises:
         UsageError: the card has nothing to download, its checksum is unknown and `trust` is not given, or another
@@ -79,20 +80,20 @@ def fetch(
     sha256 = download(remote, archive, patience=patience, progress=progress)
     source = _prepared(card, archive, sha256, progress)
     report = add_dataset(store, name, source, labels=_labels(card, archive), progress=progress)
-    keep_card(store, name, card, sha256)
-    return Fetched(_kept(store, name, card), report.version, report)
+    save_card(store, name, card, sha256)
+    return Fetched(_saved(store, name, card), report.version, report)
 
 
 def _remote(card: Card, trust: bool) -> Remote:
     if card.url is None:
         raise UsageError(
-            f"The pictures of {card.name!r} come with the installation; nothing has to be fetched.",
-            "See them at work: fieldguide demo",
+            f"The photos of {card.name!r} come with the installation; there is nothing to fetch.",
+            "Try them: fieldguide demo",
         )
     if card.checksum.sha256 is None and not trust:
         raise UsageError(
-            f"Nobody has told the card of {card.name!r} the archive's checksum, so what comes can't be checked.",
-            f"If you trust {urlsplit(card.url).hostname} and the way there, add --trust; the checksum is then recorded.",
+            f"The card {card.name!r} has no checksum, so the download can't be verified.",
+            f"If you trust {urlsplit(card.url).hostname} and the connection, add --trust; the checksum is then recorded.",
         )
     return Remote(card.url, card.bytes, card.checksum.sha256)
 
@@ -107,24 +108,24 @@ def _already_here(store: Store, name: str, card: Card, archive: Path) -> Fetched
     versions = store.datasets.versions(name)
     if not versions:
         return None
-    kept = kept_card(store, name)
-    ours = kept is not None and kept.name == card.name
-    if not ours and not versions[0].source.startswith(str(archive.parent)):  # else stopped before the card was kept
+    saved = saved_card(store, name)
+    ours = saved is not None and saved.name == card.name
+    if not ours and not versions[0].source.startswith(str(archive.parent)):  # else stopped before the card was saved
         raise UsageError(
-            f"There is a data set {name!r} already, and it was not fetched by this card.",
+            f"A data set {name!r} exists already, and was not fetched with this card.",
             f"Choose another name: fieldguide dataset fetch {card.name} --as NAME",
         )
-    if kept is None or card.checksum.sha256 not in (None, kept.checksum.sha256):
+    if saved is None or card.checksum.sha256 not in (None, saved.checksum.sha256):
         return None
-    return Fetched(kept, version_of(store, versions[-1]), None)
+    return Fetched(saved, version_of(store, versions[-1]), None)
 
 
-def _kept(store: Store, name: str, card: Card) -> Card:
-    return kept_card(store, name) or card
+def _saved(store: Store, name: str, card: Card) -> Card:
+    return saved_card(store, name) or card
 
 
 def _prepared(card: Card, archive: Path, sha256: str, progress: Progress) -> Path:
-    """Return an archive that the import understands."""
+    """Return an archive that the import can read."""
     if card.layout != "cifar-binary":
         return archive
     pictures = archive.with_name(f"{card.name}-{sha256[:16]}.zip")
@@ -134,7 +135,7 @@ def _prepared(card: Card, archive: Path, sha256: str, progress: Progress) -> Pat
 
 
 def _labels(card: Card, archive: Path) -> Path | None:
-    """Write the label file of an archive whose file names hold the labels; return where, or None if not needed."""
+    """Write the label file of an archive whose file names hold the labels; return its path, or None if not needed."""
     if card.label_pattern is None:
         return None
     pattern = re.compile(card.label_pattern)
@@ -145,7 +146,9 @@ def _labels(card: Card, archive: Path) -> Path | None:
             label = card.class_names.get(found["label"], found["label"])
             rows.append([path, label, *([found["split"]] if "split" in pattern.groupindex else [])])
     if not rows:
-        raise SourceError(f"No file in {archive.name} is named as its card says.", "Its publisher may have changed it.")
+        raise SourceError(
+            f"No file name in {archive.name} matches its card's pattern.", "The publisher may have changed the archive."
+        )
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["filename", "label", "split"][: len(rows[0])])
@@ -156,7 +159,7 @@ def _labels(card: Card, archive: Path) -> Path | None:
 
 
 def _names_in(archive: Path) -> list[str]:
-    """Return the names of an archive's files; the import judges them before it unpacks any."""
+    """Return the names of an archive's files; the import checks them before it unpacks any."""
     with storage_errors(archive, "read"):
         try:
             if zipfile.is_zipfile(archive):
@@ -165,4 +168,4 @@ def _names_in(archive: Path) -> list[str]:
             with tarfile.open(archive, "r|*") as members:
                 return [member.name.removeprefix("./") for member in members if member.isreg()]
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
-            raise SourceError(f"{archive.name} is no archive that can be read ({error}).") from error
+            raise SourceError(f"{archive.name} can't be read as an archive ({error}).") from error

@@ -1,6 +1,6 @@
-"""Listing a folder that somebody handed in, without trusting it.
+"""Listing an untrusted folder.
 
-Only names, sizes and times are looked at. Links are not followed (they may lead outside, or in circles),
+Only names, sizes and times are read. Links are not followed (they may lead outside, or in circles),
 hidden and foreign files are left alone; whatever is left out is reported with its reason.
 """
 
@@ -13,16 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from workflows.data import reasons
 from workflows.errors import SourceError
 from workflows.store.names import printable
 
-# HEIC can't be read, but is a photograph: better a rejected image with advice than one left out as foreign.
-_SUFFIXES = "jpg jpeg jpe jfif mpo png gif bmp dib webp tif tiff avif jp2 j2k ppm pgm pbm pnm heic heif"
+# Some need an extra, but are photographs: better rejected with advice than left out as foreign.
+_SUFFIXES = "jpg jpeg jpe jfif mpo png gif bmp dib webp tif tiff avif jp2 j2k ppm pgm pbm pnm heic heif hif jxl"
 IMAGE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split(" "))
 MAX_DEPTH = 20
-TABLE_SUFFIXES = frozenset((".csv", ".tsv", ".jsonl", ".json", ".xml"))  # may hold the labels
+TABLE_SUFFIXES = frozenset((".csv", ".tsv", ".jsonl", ".json", ".xml", ".txt"))  # may hold the labels
 
-# Files that other programs would unpickle, take for settings, or take the pixels from.
+# Files that other programs would unpickle, use as settings, or read pixels from.
 _CACHES = frozenset((".cache", ".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".yaml", ".yml"))
 _ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"))
 _FOREIGN_FOLDERS = frozenset({"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information"})
@@ -31,7 +32,7 @@ _FOREIGN_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 @dataclass(frozen=True)
 class FoundFile:
-    """An image file by its name: where it is, and how it stands in its source (NFC, with `/`)."""
+    """An image file by its name: its path, and its path in the source (NFC, with `/`)."""
 
     path: Path
     relative: str
@@ -47,23 +48,25 @@ class Listing:
         files: image files by name, sorted by their relative path.
         ignored: (relative path, reason) of everything left out.
         folders: relative paths of all folders that were entered.
-        tables: files that may hold labels, by their names; each stands among the ignored, too, until it is used.
+        tables: files that may hold labels, by their names; each is also among the ignored until it is used.
+        cut: prefix removed from all these names; ends in `/` unless it is empty.
     """
 
     files: list[FoundFile] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     tables: list[FoundFile] = field(default_factory=list)
+    cut: str = ""
 
     def below(self, prefix: str) -> Listing:
-        """Return the same with `prefix` (ends in `/`) cut from every name that starts with it."""
+        """Return the same with `prefix` (ends in `/`) removed from every name that starts with it."""
         files, tables = (
             [replace(file, relative=file.relative.removeprefix(prefix)) for file in part]
             for part in (self.files, self.tables)
         )
         ignored = [(name.removeprefix(prefix), reason) for name, reason in self.ignored]
         folders = [name.removeprefix(prefix) for name in self.folders if f"{name}/" != prefix]
-        return Listing(files, ignored, folders, tables)
+        return Listing(files, ignored, folders, tables, self.cut + prefix)
 
 
 def list_folder(source: Path, skip: Path | None = None) -> Listing:
@@ -71,10 +74,10 @@ def list_folder(source: Path, skip: Path | None = None) -> Listing:
 
     Args:
         source: an existing folder.
-        skip: a file that is neither an image nor to be reported (the label file).
+        skip: a file to ignore silently (the label file).
 
     Raises:
-        SourceError: missing, no folder, or not readable.
+        SourceError: missing, not a folder, or not readable.
     """
     _check_folder(source)
     listing = Listing()
@@ -112,12 +115,13 @@ def _add_file(entry: os.DirEntry[str], relative: str, listing: Listing) -> None:
 def _check_folder(source: Path) -> None:
     if not source.exists():
         raise SourceError(
-            f"There is no folder {source}.", "Check the path: it is looked for on the machine that Fieldguide runs on."
+            f"The folder {source} does not exist.",
+            "Check the path: it must exist on the machine that Fieldguide runs on.",
         )
     if not source.is_dir():
         raise SourceError(
             f"{source} is a file, not a folder.",
-            "Give a folder with one sub-folder of images for each class.",
+            "Give a folder with one subfolder of images for each class.",
         )
 
 
@@ -129,7 +133,7 @@ def _entries(folder: Path, prefix: str, listing: Listing) -> Iterator[os.DirEntr
         if not prefix:
             raise SourceError(
                 f"The folder {folder} can't be read: permission denied.",
-                "Let the user that Fieldguide runs as read it, or choose another folder.",
+                "Give Fieldguide's user read access to it, or choose another folder.",
             ) from error
         listing.ignored.append((prefix.rstrip("/"), "folder can't be read: permission denied"))
 
@@ -137,34 +141,32 @@ def _entries(folder: Path, prefix: str, listing: Listing) -> Iterator[os.DirEntr
 def _unwanted(entry: os.DirEntry[str], depth: int) -> str:
     """Return why an entry is left out, whatever its content; empty if it is a file, or a folder to enter."""
     if entry.is_symlink():
-        return "link, not followed"
+        return reasons.LINK
     if entry.is_dir(follow_symlinks=False):
-        return unwanted_name(entry.name, folder=True) or (
-            f"deeper than {MAX_DEPTH} folders" if depth >= MAX_DEPTH else ""
-        )
+        return unwanted_name(entry.name, folder=True) or (reasons.too_deep(MAX_DEPTH) if depth >= MAX_DEPTH else "")
     if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-        return unwanted_name(entry.name, folder=True) or "not a regular file"
+        return unwanted_name(entry.name, folder=True) or reasons.SPECIAL
     return ""
 
 
 def unwanted_name(name: str, folder: bool) -> str:
-    """Return why a folder is not entered, or a file not taken as an image, because of its name; empty if it is."""
+    """Return why a folder is not entered, or a file not used as an image, because of its name; empty if it is."""
     lower, suffix = name.lower(), _suffix(name)
     if name.startswith("."):
-        return "hidden"
+        return reasons.HIDDEN
     if printable(name) != name:
-        return "its name is not valid UTF-8"
+        return reasons.NOT_UTF8
     if not name.isprintable():
-        return "its name holds control characters"
+        return reasons.CONTROL
     if lower in (_FOREIGN_FOLDERS if folder else _FOREIGN_FILES):
-        return "made by the operating system or a program"
+        return reasons.BY_SYSTEM
     if folder or suffix in IMAGE_SUFFIXES:
         return ""
     if suffix in _CACHES:
-        return "not an image: never opened, because such a file can carry code or foreign settings"
+        return reasons.CODE
     if suffix in _ARCHIVES:
-        return "an archive inside the source: give it by itself, or unpack it first"
-    return "not an image by its name"
+        return reasons.ARCHIVE
+    return reasons.NO_IMAGE
 
 
 def is_table(name: str) -> bool:

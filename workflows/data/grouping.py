@@ -1,4 +1,4 @@
-"""Which images belong together and must not be divided: same animal, same plate, same camera burst."""
+"""Which images belong together and must stay in one split: same animal, same plate, same camera burst."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def groups_of(found: Scan, group_by: str | None) -> list[str | None]:
             its first group matches (or all of it, if it has none) names the group.
 
     Raises:
-        UsageError: no regular expression, or it fits no image.
+        UsageError: not a regular expression, or it matches no image.
     """
     if group_by is None:
         return [None] * len(found.entries)
@@ -29,11 +29,11 @@ def groups_of(found: Scan, group_by: str | None) -> list[str | None]:
     if single == len(groups):
         columns = f" Columns of the label file: {', '.join(found.columns)}." if found.columns else ""
         raise UsageError(
-            f"Grouping by {group_by!r} fits no image, e.g. {found.entries[0].relative!r}.",
-            f"Give a regular expression that is found in the paths, e.g. '([a-z]+)_'.{columns}",
+            f"Grouping by {group_by!r} matches no image, e.g. {found.entries[0].relative!r}.",
+            f"Give a regular expression that matches in the paths, e.g. '([a-z]+)_'.{columns}",
         )
     if single:
-        found.notes.append(f"{single} of {len(groups)} images have no group by {group_by!r}; each stands alone.")
+        found.notes.append(f"{single} of {len(groups)} images have no group by {group_by!r}; each is on its own.")
     return groups
 
 
@@ -41,7 +41,7 @@ def _by_pattern(found: Scan, group_by: str) -> list[str | None]:
     try:
         pattern = re.compile(group_by)
     except re.error as error:
-        raise UsageError(f"{group_by!r} is no regular expression: {error}.", "Example: '([a-z]+)_'") from error
+        raise UsageError(f"{group_by!r} is not a regular expression: {error}.", "Example: '([a-z]+)_'") from error
     first = min(1, pattern.groups)
     matches = (pattern.search(entry.relative) for entry in found.entries)
     return [match.group(first) or None if match else None for match in matches]

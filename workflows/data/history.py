@@ -1,4 +1,4 @@
-"""What changed between versions of a data set: image by image, and in numbers."""
+"""What changed between versions of a data set: per image, and in numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMPARED = ["image_id", "path", "label", "split", "group", "attributes"]
 
 @dataclass(frozen=True)
 class ImageChange:
-    """One image that differs: what it had before and what it has after (None: nothing, or not there)."""
+    """One image that differs: its value before and after (None: no value, or no such image)."""
 
     image_id: str
     path: str
@@ -32,10 +32,10 @@ class VersionDiff:
     """What differs between two versions of a data set; images + added - removed = images after.
 
     Attributes:
-        before: number of the one version.
-        after: number of the other.
+        before: number of the first version.
+        after: number of the second.
         images_before: number of its images.
-        images_after: number of the other's images.
+        images_after: number of the second's images.
         added: images that only `after` has; with their labels there.
         removed: images that only `before` has; with their labels there.
         relabelled: images of both with another label.
@@ -113,7 +113,7 @@ class _Side:
 
 
 def history(store: Store, name: str) -> list[VersionChange]:
-    """Return how a data set became what it is, newest version first.
+    """Return the history of a data set, newest version first.
 
     Raises:
         DatasetError: unknown data set.
@@ -145,7 +145,7 @@ def history(store: Store, name: str) -> list[VersionChange]:
 
 
 def diff(store: Store, name: str, v1: int, v2: int) -> VersionDiff:
-    """Return what version `v2` has otherwise than version `v1`.
+    """Return the difference between version `v1` and version `v2`.
 
     Raises:
         DatasetError: unknown data set or version.
@@ -174,10 +174,25 @@ def diff(store: Store, name: str, v1: int, v2: int) -> VersionDiff:
     )
 
 
+def change_words(found: VersionDiff) -> str:
+    """Return what changed, as `3 labels changed, 12 images added`; `nothing changed` if both hold the same."""
+    nouns = {
+        "relabelled": ("label changed", "labels changed"),
+        "added": ("image added", "images added"),
+        "removed": ("image removed", "images removed"),
+        "moved": ("image moved to another split", "images moved to another split"),
+        "described": ("image in another group", "images in other groups"),
+    }
+    counts = found.counts()
+    return (
+        ", ".join(counted(counts[kind], *words) for kind, words in nouns.items() if counts[kind]) or "nothing changed"
+    )
+
+
 def in_words(found: VersionDiff) -> str:
     """Return a comparison as one line."""
     if found.empty:
-        return f"versions {found.before} and {found.after} of {found.name} hold the same"
+        return f"versions {found.before} and {found.after} of {found.name} are identical"
     parts = [f"{counted(number, 'image')} {kind}" for kind, number in found.counts().items() if number]
     return f"{found.name}, version {found.before} to {found.after}: {', '.join(parts)}"
 

@@ -1,9 +1,10 @@
-"""The one place that turns a file into 8-bit RGB.
+"""The single place that turns a file into 8-bit RGB.
 
 Training, evaluation, prediction and explanation all read images here, so they see the same pixels: upright
-by EXIF, any mode converted, the first frame of an animation, transparency laid on white.
+by EXIF, any mode converted, the first frame of an animation, transparency composited on white, deep samples scaled as
+their data set's :class:`~workflows.data.rendering.Rendering` specifies.
 
-Files come from strangers: the format is recognised by content from an allow-list, sizes are checked in the
+Files are untrusted: the format is recognised by content from an allow-list, sizes are checked in the
 header before anything is decoded, and every failure of a decoder becomes an :class:`ImageError`.
 """
 
@@ -12,48 +13,56 @@ from __future__ import annotations
 import io
 import stat
 import struct
-import threading
 import warnings
 import zlib
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
+from workflows.data.formats import ImageFormat, pillow_formats, recognise
+from workflows.data.image_limits import (
+    LARGE_PIXELS,
+    MAX_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MIN_SIDE,
+    SMALLER,
+    check_size,
+    room_for,
+)
+from workflows.data.jpeg_xl import jxl_header
+from workflows.data.rendering import Rendering
+from workflows.data.samples import Samples, choose_bands, deep_samples, tiff_header, tiff_samples
 from workflows.errors import ImageError
 from workflows.store.names import printable
 
-MAX_PIXELS = 50_000_000
-MAX_SIDE = 10_000
-LARGE_PIXELS = 25_000_000  # above, images are decoded one after the other: one alone can take 0.8 GB
-MIN_SIDE = 10  # below this a photo holds nothing that a network could learn from
-MAX_BYTES = 512 * 1024**2
+__all__ = [
+    "DECODER_ERRORS",
+    "LARGE_PIXELS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MIN_SIDE",
+    "TOO_LARGE",
+    "DecodedImage",
+    "ImageFacts",
+    "decode",
+    "inspect_image",
+    "opened",
+    "read_file",
+    "read_rgb",
+]
 
-# Beginnings of the files we read, and Pillow's name of the format. Formats without such a mark are not read.
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\xff\x4f\xff\x51", "JPEG2000"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
-    *((f"P{digit}".encode(), "PPM") for digit in range(1, 7)),
-)
-KNOWN_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "AVIF", "JPEG 2000", "PPM")
-_SMALLER = "Make a smaller copy of it and import that."
-_AVIF_BRANDS = (b"avif", b"avis")
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""What Pillow raises for an image that declares more pixels than :data:`MAX_PIXELS` allows."""
 
-# Pillow's decoders are not written for hostile bytes: all of these were seen on damaged files.
+# Pillow's decoders raise many types of errors: all of these were seen on damaged files.
 # (ImportError: once Ultralytics is imported, Image.open tries to import a plugin for files that it can't identify.)
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -74,7 +83,7 @@ _CAMERA_TAGS = (0x010F, 0x0110)  # Exif's Make and Model
 _CAMERA_LENGTH = 80
 _ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 
-# Exif's values of the tag Orientation, and what makes the picture upright.
+# Values of Exif's tag Orientation, and the operation that turns the image upright.
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,11 +95,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_one_at_a_time = threading.Lock()
-
-# Broken Exif data is common and no news; the picture behind it is judged by itself.
+# Broken Exif data is common and not worth a warning; the image itself may be sound.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\..*")
-# Pillow only warns up to twice its limit; a picture above the limit is refused here.
+# Pillow only warns up to twice its limit; here, an image above the limit is refused.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
@@ -102,9 +109,9 @@ class ImageFacts:
         width: pixels, upright.
         height: pixels, upright.
         mode: Pillow's name of the stored pixel mode, e.g. `RGB`, `L`, `CMYK`, `RGB;16`.
-        format: the true format, whatever the file's name says.
+        format: the actual format, whatever the file's name.
         orientation: the Exif orientation as stored, 1-8.
-        converted: whether the stored pixels were something else than 8-bit RGB.
+        converted: whether the stored pixels were not 8-bit RGB.
     """
 
     width: int
@@ -117,13 +124,13 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A decoded image, and what else its file tells.
+    """A decoded image, and further facts from its file.
 
     Attributes:
         rgb: mode `RGB`, upright.
         camera: make and model as Exif has them, None if unknown.
         quantisation: the luminance table of a JPEG, 64 values row by row; empty for other formats.
-        animated: whether more pictures follow the first one, to be shown one after the other.
+        animated: whether further frames follow the first.
     """
 
     rgb: Image.Image
@@ -133,20 +140,21 @@ class DecodedImage:
     animated: bool
 
 
-def read_rgb(source: Path | bytes) -> np.ndarray:
+def read_rgb(source: Path | bytes, rendering: Rendering | None = None) -> np.ndarray:
     """Return an image as uint8 [height, width, 3], upright, RGB.
 
     Args:
         source: a file, or the bytes of one.
+        rendering: of the data set or the model that the image is read for; see :func:`decode`.
 
     Raises:
         ImageError: the image can't be read; the message says why.
     """
-    return np.array(decode(source).rgb, dtype=np.uint8)
+    return np.array(decode(source, rendering).rgb, dtype=np.uint8)
 
 
 def inspect_image(source: Path | bytes) -> ImageFacts:
-    """Decode an image completely, to be sure that it can be, and return what it is.
+    """Decode an image completely, to be sure that it is sound, and return its facts.
 
     Raises:
         ImageError: the image can't be read; the message says why.
@@ -154,30 +162,81 @@ def inspect_image(source: Path | bytes) -> ImageFacts:
     return decode(source).facts
 
 
-def decode(source: Path | bytes) -> DecodedImage:
+def decode(source: Path | bytes, rendering: Rendering | None = None) -> DecodedImage:
     """Decode an image completely.
 
     Args:
         source: a file, or the bytes of one.
+        rendering: how deep samples and many bands are rendered; None gives the pixels that data sets and models from
+            before renderings existed had: 16 bits lose their low byte, floats are scaled image by image.
 
     Raises:
         ImageError: the image can't be read; the message says why.
     """
     content, named = (source, "") if isinstance(source, bytes) else (read_file(source), f"{printable(source.name)}: ")
     try:
-        format_name = _recognise(content)
-        _bound_pillow()
-        with Image.open(io.BytesIO(content), formats=_pillow_formats(format_name)) as image:
-            return _upright_rgb(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{named}larger than {MAX_PIXELS // 1_000_000} megapixels", _SMALLER) from error
+        return _decode(content, recognise(content), rendering)
+    except TOO_LARGE as error:
+        raise ImageError(f"{named}larger than {MAX_PIXELS // 1_000_000} megapixels", SMALLER) from error
     except ImageError as error:
         raise ImageError(f"{named}{error.message}", error.hint) from error
-    except UnidentifiedImageError as error:  # its own words hold a memory address
+    except UnidentifiedImageError as error:  # its own message holds a memory address
         raise ImageError(f"{named}damaged (its beginning is not that of an image)") from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{named}damaged ({printable(reason)[:200]})") from error
+
+
+def _decode(content: bytes, format: ImageFormat, rendering: Rendering | None) -> DecodedImage:
+    opaque = False
+    if rendering is not None and format.name == "TIFF":
+        with tiff_header(content) as header:
+            if header.beyond_pillow(rendering.bands):
+                return _from_samples(tiff_samples(header, rendering), rendering, content)
+            opaque = header.bands == 4 and (rendering.opaque or header.unclaimed_fourth)
+    with opened(content, format) as image, room_for(image.width * image.height):
+        return _decoded(image, content, rendering, opaque)
+
+
+@contextmanager
+def opened(content: bytes, format: ImageFormat) -> Iterator[ImageFile.ImageFile]:
+    """Open an image without decoding it, where its decoder can; check its size.
+
+    Raises:
+        ImageError: too large, too small, or the reader is not installed. Other errors are the decoder's.
+    """
+    _bound_pillow()
+    if format.name == "JXL":  # opening it starts the decoder, so its size is read before
+        header = jxl_header(content)
+        check_size(header.width, header.height)
+    formats = pillow_formats(format)
+    with _pillow(content, formats) as image:
+        check_size(*image.size)
+        yield image
+
+
+def _pillow(content: bytes, formats: tuple[str, ...]) -> ImageFile.ImageFile:
+    try:
+        return Image.open(io.BytesIO(content), formats=formats)
+    except (RuntimeError, ValueError) as error:
+        if formats == ("JXL",):  # its plugin's message is about building libraries
+            raise ImageError("damaged (not a sound JPEG XL)") from error
+        raise
+
+
+def _from_samples(samples: Samples, rendering: Rendering, content: bytes) -> DecodedImage:
+    """Return a TIFF that Pillow would not read, or not completely."""
+    rgb = samples.rgb(rendering)
+    if samples.orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[samples.orientation])
+    facts = ImageFacts(*rgb.size, samples.mode, "TIFF", samples.orientation, converted=True)
+    return DecodedImage(rgb, facts, _tiff_camera(content), (), animated=False)
+
+
+def _tiff_camera(content: bytes) -> str | None:
+    with tiff_header(content) as header:
+        parts = [str(header.page.tags.valueof(tag, "")) for tag in _CAMERA_TAGS]
+    return _camera_name(parts)
 
 
 def _bound_pillow() -> None:
@@ -195,75 +254,53 @@ def read_file(path: Path) -> bytes:
     name = printable(path.name)
     try:
         facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):  # reading a pipe would wait for ever
+        if not stat.S_ISREG(facts.st_mode):  # reading a pipe would block forever
             raise ImageError(f"{name}: not a file")
         if facts.st_size > MAX_BYTES:
-            raise ImageError(f"{name}: larger than {MAX_BYTES // 1024**2} MB", _SMALLER)
+            raise ImageError(f"{name}: larger than {MAX_BYTES // 1024**2} MB", SMALLER)
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ImageError(f"{name}: can't be read ({reason})") from error
 
 
-def _recognise(content: bytes) -> str:
-    """Return the format of the content, by its first bytes alone."""
-    if not content:
-        raise ImageError("the file is empty")
-    for beginning, format_name in _MAGIC:
-        if content.startswith(beginning):
-            return format_name
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "WEBP"
-    if content[4:8] == b"ftyp":
-        brands = [content[8:12], *(content[start : start + 4] for start in range(16, 64, 4))]
-        if any(brand in _AVIF_BRANDS for brand in brands):
-            return "AVIF"
-        if any(brand in _HEIF_BRANDS for brand in brands):
-            raise ImageError("HEIC photos can't be read", "Export them as JPEG first.")
-    if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
-        raise ImageError("not an image: a web page, SVG or other text with mark-up")
-    raise ImageError("not an image of a known format", f"Known are {', '.join(KNOWN_FORMATS)}.")
-
-
-def _pillow_formats(format_name: str) -> tuple[str, ...]:
-    Image.init()
-    if format_name not in Image.OPEN:  # AVIF came with Pillow 11.3
-        raise ImageError(f"{format_name} can't be read by the installed Pillow", "Update Pillow, or convert the image.")
-    return (format_name,)  # a JPEG with a second picture behind it (MPO) is opened as JPEG, and read by its first
-
-
-def _upright_rgb(image: ImageFile.ImageFile) -> DecodedImage:
-    _check_size(*image.size)
-    with _one_at_a_time if image.width * image.height > LARGE_PIXELS else nullcontext():
-        return _decoded(image)
-
-
-def _decoded(image: ImageFile.ImageFile) -> DecodedImage:
+def _decoded(image: ImageFile.ImageFile, content: bytes, rendering: Rendering | None, opaque: bool) -> DecodedImage:
+    """Decode what Pillow has opened; `opaque` drops the bands after three colours."""
+    upright = _turned_by_decoder(image, content)
     mode = _stored_mode(image)  # first of all: reading the Exif data of a PNG decodes it
-    stored = _orientation(image)
+    stored = 1 if upright else _orientation(image)
     image.load()
-    remaining = _orientation(image)  # Pillow turns some formats (TIFF) by itself while loading
-    rgb = _to_rgb(image)
+    remaining = 1 if upright else _orientation(image)  # Pillow rotates some formats (TIFF) itself while loading
+    rgb = _rendered(image, content, rendering, opaque) if rendering is not None else _to_rgb(image)
     if remaining in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[remaining])
     facts = ImageFacts(*rgb.size, mode, image.format or "", stored, mode != "RGB")
     return DecodedImage(rgb, facts, _camera(image), _quantisation(image), _is_animated(image))
 
 
-def _check_size(width: int, height: int) -> None:
-    size = f"{width} x {height} pixels"
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{size} is more than {MAX_PIXELS // 1_000_000} megapixels", _SMALLER)
-    if max(width, height) > MAX_SIDE:
-        raise ImageError(f"{size}: a side is longer than {MAX_SIDE:,} pixels", _SMALLER)
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{size}: a side is shorter than {MIN_SIDE} pixels", "Enlarge the images first.")
+def _turned_by_decoder(image: Image.Image, content: bytes) -> bool:
+    """Return whether a JPEG XL was decoded upright, so that its Exif data must not rotate it again."""
+    if image.format != "JXL" or getattr(image, "jpeg", False):  # a JPEG inside a JPEG XL is decoded like the JPEG
+        return False
+    return jxl_header(content).orientation != 1
+
+
+def _rendered(image: ImageFile.ImageFile, content: bytes, rendering: Rendering, opaque: bool) -> Image.Image:
+    samples = deep_samples(image, content)
+    if samples is not None:
+        return samples.rgb(rendering)
+    rgb = Image.merge("RGB", image.split()[:3]) if opaque and len(image.getbands()) == 4 else _to_rgb(image)
+    if rendering.bands is None:
+        return rgb
+    grey = image.mode in ("1", "L", "LA")
+    chosen = choose_bands(np.asarray(rgb)[..., : 1 if grey else 3], rendering.bands)
+    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(chosen, (*chosen.shape[:2], 3))))
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except _DECODER_ERRORS:  # broken Exif data; the picture itself may be sound
+    except DECODER_ERRORS:  # broken Exif data; the image itself may be sound
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -272,8 +309,12 @@ def _camera(image: Image.Image) -> str | None:
     try:
         exif = image.getexif()
         parts = [str(exif.get(tag) or "") for tag in _CAMERA_TAGS]
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return None
+    return _camera_name(parts)
+
+
+def _camera_name(parts: list[str]) -> str | None:
     words = " ".join(" ".join(parts).replace("\0", " ").split())
     return printable(words)[:_CAMERA_LENGTH] or None
 
@@ -285,11 +326,11 @@ def _quantisation(image: Image.Image) -> tuple[int, ...]:
 
 
 def _is_animated(image: Image.Image) -> bool:
-    if image.format not in _ANIMATED_FORMATS:  # elsewhere further pictures are pages or previews
+    if image.format not in _ANIMATED_FORMATS:  # elsewhere further images are pages or previews
         return False
     try:
         return bool(getattr(image, "is_animated", False))
-    except _DECODER_ERRORS:  # what follows the first picture is damaged, and not used
+    except DECODER_ERRORS:  # what follows the first image is damaged, and not used
         return True
 
 
@@ -317,8 +358,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_8_bits(image: Image.Image) -> np.ndarray:
     """Return grey values of more than 8 bits as uint8 [height, width].
 
-    Integers are taken as 16 bit and lose their low byte (>> 8). Floats have no agreed range: up to 1 they
-    are taken as shares of white, up to 255 as they are, above as 16 bit.
+    Integers are treated as 16 bit and lose their low byte (>> 8). Floats have no standard range: up to 1 they
+    are fractions of white, up to 255 grey values, above 16 bit.
     """
     values = np.asarray(image)
     if image.mode != "F":
@@ -333,5 +374,5 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
     if converted is None:
-        raise ImageError("colours in LAB can't be converted")
+        raise ImageError("LAB colours can't be converted")
     return converted

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import get_args
 
 import pandas as pd
 
 from workflows.data.quarantine import Rejected
-from workflows.data.reports import ReportEntry
+from workflows.data.reports import Outcome, ReportEntry
 from workflows.data.sources import Scan
 from workflows.data.verification import VerifiedImage
 from workflows.data.version import COLUMNS, image_id
@@ -21,31 +23,37 @@ REMOVED = "removed from the data set before"
 
 
 def refuse_unreadable(found: Scan, images: Sequence[VerifiedImage]) -> None:
-    """Stop where so much is unreadable that the source as a whole must be wrong, or a class would vanish.
+    """Refuse a source of which so much is unreadable that it must be wrong as a whole, or a class would be lost.
 
     Raises:
         SourceError: more than a fifth of the images (and at least three), or a whole class, can't be used.
     """
-    bad = [(image.entry.relative, image.reason) for image in images if image.facts is None] + found.rejected
-    examples = "".join(f"\n  - {path}: {reason}" for path, reason in bad[:5])
+    bad = len(found.rejected) + sum(image.facts is None for image in images)
     everything = len(images) + len(found.rejected)
-    if len(bad) >= UNREADABLE_LEAST and len(bad) > UNREADABLE_SHARE * everything:
-        raise SourceError(
-            f"{len(bad)} of {everything} images can't be used:{examples}",
-            "Mend or remove them; nothing was imported.",
-        )
-    lost = found.classes - {image.entry.label for image in images if image.facts is not None}
+    if bad >= UNREADABLE_LEAST and bad > UNREADABLE_SHARE * everything:
+        raise _unusable(f"{bad} of {everything} images can't be used:", "Repair or remove them", found, images)
+    lost = sorted(found.classes - {image.entry.label for image in images if image.facts is not None})
     if lost:
-        raise SourceError(
-            f"No image of class {sorted(lost)[0]!r} can be used:{examples}",
-            "Mend the images, or remove the class; nothing was imported.",
-        )
-    if everything and len(bad) == everything:
-        raise SourceError(f"No image can be used:{examples}", "Mend them; nothing was imported.")
+        which = f"class {lost[0]!r}" if len(lost) == 1 else f"the classes {', '.join(map(repr, lost))}"
+        raise _unusable(f"No image of {which} can be used:", "Repair the images, or remove the class", found, images)
+    if everything and bad == everything:
+        raise _unusable("No image can be used:", "Repair them", found, images)
+
+
+def _unusable(message: str, hint: str, found: Scan, images: Sequence[VerifiedImage]) -> SourceError:
+    """Return an error that lists what is wrong with every file, like a report."""
+    entries = entries_of(found, images, (), ())
+    counts = {outcome: sum(entry.outcome == outcome for entry in entries) for outcome in get_args(Outcome)}
+    return SourceError(
+        message,
+        f"{hint}; nothing was imported.",
+        problems=[f"{entry.path}: {entry.reason}" for entry in entries if entry.outcome == "rejected"],
+        details={**counts, "total": len(entries), "entries": [asdict(entry) for entry in entries]},
+    )
 
 
 def rows_of(images: Sequence[VerifiedImage], groups: Sequence[str | None], source: str) -> pd.DataFrame:
-    """Return one row for each sound image; `label` and `split` are what came with it, or null."""
+    """Return one row per sound image; `label` and `split` are those of the source, or null."""
     rows = [
         {
             "image_id": image_id(image.entry.relative, image.sha256),
@@ -78,7 +86,7 @@ def entries_of(
 
     Args:
         torn: paths of images that could not be put into any split.
-        removed: paths of images that somebody removed before.
+        removed: paths of images that were removed before.
     """
     entries = [ReportEntry(path, "ignored", reason) for path, reason in found.ignored]
     entries += [ReportEntry(path, "rejected", reason) for path, reason in found.rejected]

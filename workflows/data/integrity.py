@@ -1,4 +1,4 @@
-"""Is everything that is kept still what it was? Every file is read again and compared with its SHA-256."""
+"""Integrity of the store: every file is read again and compared with its SHA-256."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REPORT_EVERY = 50
 
 
 class Place(NamedTuple):
-    """Where an image is needed: in which data set, where in its source it came from."""
+    """Where an image is used: its data set, and its path in the source."""
 
     dataset: str
     source: str
@@ -29,12 +29,12 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class BadFile:
-    """A stored image that is not what it was.
+    """A damaged or missing stored image.
 
     Attributes:
-        state: `missing`, or `damaged`: its content is another.
-        needed_by: the images that are this file; those of all versions.
-        restored: whether it was mended from its source.
+        state: `missing`, or `damaged`: its content has changed.
+        needed_by: the images with this content, in all versions.
+        restored: whether it was restored from its source.
     """
 
     sha256: str
@@ -45,14 +45,14 @@ class BadFile:
 
 @dataclass(frozen=True)
 class Integrity:
-    """The outcome of reading everything again.
+    """The outcome of a verification.
 
     Attributes:
         files: number of files that were read.
         bytes: their size.
         bad: damaged and missing files.
         unreadable: (data set, version, what is wrong) of versions whose table can't be read.
-        unreferenced: files that no data set needs: a killed import's, which its next attempt will use.
+        unreferenced: files that no data set needs: those of a killed import, which its next attempt will reuse.
         unreferenced_bytes: their size.
     """
 
@@ -65,7 +65,7 @@ class Integrity:
 
     @property
     def sound(self) -> bool:
-        """Whether everything that is needed is there and whole."""
+        """Whether everything that is needed exists and is intact."""
         return not self.unreadable and all(bad.restored for bad in self.bad)
 
 
@@ -73,33 +73,35 @@ def verify_store(store: Store, progress: Progress = silent, repair: bool = False
     """Read every stored image again and compare it with its SHA-256.
 
     Args:
-        progress: told how many files are read, as stage `verify`.
+        progress: receives the number of files read, as stage `verify`.
         repair: restore damaged and missing files from the folder that they were imported from, where the
-            original still lies there unchanged. Damaged files that can't be restored are set aside, so that an
-            import of the original can take their place.
+            original is still there, unchanged. Damaged files that can't be restored are set aside, so that an
+            import of the original can replace them.
     """
     needed, unreadable = _needed(store)
-    kept = list(store.blobs.list())
+    stored = list(store.blobs.list())
     bad: list[BadFile] = []
     size = unreferenced_bytes = 0
-    for number, (sha256, found) in enumerate(zip(kept, in_order(_checked(store), kept, cores()), strict=True), start=1):
+    for number, (sha256, found) in enumerate(
+        zip(stored, in_order(_checked(store), stored, cores()), strict=True), start=1
+    ):
         size += found.bytes
         if not found.sound:
             bad.append(BadFile(sha256, "damaged", tuple(sorted(needed.get(sha256, ())))))
         elif sha256 not in needed:
             unreferenced_bytes += found.bytes
-        if number % _REPORT_EVERY == 0 or number == len(kept):
-            progress("verify", number, len(kept))
-    there = set(kept)
+        if number % _REPORT_EVERY == 0 or number == len(stored):
+            progress("verify", number, len(stored))
+    there = set(stored)
     bad += [
         BadFile(sha256, "missing", tuple(sorted(places))) for sha256, places in needed.items() if sha256 not in there
     ]
     return Integrity(
-        files=len(kept),
+        files=len(stored),
         bytes=size,
-        bad=tuple(_mended(store, each) for each in bad) if repair else tuple(bad),
+        bad=tuple(_repaired(store, each) for each in bad) if repair else tuple(bad),
         unreadable=tuple(unreadable),
-        unreferenced=tuple(sha256 for sha256 in kept if sha256 not in needed) if not unreadable else (),
+        unreferenced=tuple(sha256 for sha256 in stored if sha256 not in needed) if not unreadable else (),
         unreferenced_bytes=unreferenced_bytes if not unreadable else 0,
     )
 
@@ -114,7 +116,7 @@ def _checked(store: Store) -> Callable[[str], _Checked]:
         path = store.blobs.path(sha256)
         try:
             return _Checked(sha256_of(path) == sha256, path.stat().st_size)
-        except (StorageError, OSError):  # a bad sector, or gone this moment
+        except (StorageError, OSError):  # a bad sector, or just removed
             return _Checked(False, 0)
 
     return check
@@ -137,7 +139,7 @@ def _needed(store: Store) -> tuple[dict[str, set[Place]], list[tuple[str, int, s
     return dict(needed), unreadable
 
 
-def _mended(store: Store, bad: BadFile) -> BadFile:
+def _repaired(store: Store, bad: BadFile) -> BadFile:
     for place in bad.needed_by:
         original = Path(place.source) / place.path
         if original.is_file() and sha256_of(original) == bad.sha256:

@@ -1,35 +1,23 @@
-"""Label files: a table that says which image has which label, as spreadsheets and programs write it.
+"""Label files: tables that map images to labels, as spreadsheets and programs write them.
 
-What is read here is CSV; :class:`Rows` and :func:`read_text` serve the readers of other formats as well.
+This module reads CSV; :class:`Rows` is shared by the readers of other formats.
 """
 
 from __future__ import annotations
 
-import codecs
-import contextlib
-import csv
-import io
-import re
-import unicodedata
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from workflows.data.cells import plain
+from workflows.data.columns import BY_NAME, Columns, Meaning, has_labels
+from workflows.data.delimited import DELIMITERS, read_table
+from workflows.data.reasons import UNANSWERED
 from workflows.data.version import Split
-from workflows.errors import SourceError, UsageError
-from workflows.store.files import storage_errors, undo_defuse
+from workflows.errors import ColumnsError, SourceError
 from workflows.store.names import counted
-
-MAX_BYTES = 64 * 1024**2  # some 500,000 rows; held in memory, and several times that while it is read
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_EXCEL_HINT = re.compile(r"sep=.\r?\n", re.IGNORECASE)  # a first line that tells Excel the delimiter
-
-# What people call the columns, in the order in which one is taken if there are several.
-_MEANINGS = {
-    "filename": ("filename", "file_name", "file", "filepath", "file_path", "path", "image_path", "image_name", "image"),
-    "label": ("label", "class", "category", "class_name", "label_name", "choice"),
-    "split": ("split",),
-}
 
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
@@ -45,7 +33,7 @@ SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One image as the label file names it."""
+    """One image of a label file."""
 
     filename: str
     label: str
@@ -53,7 +41,7 @@ class LabelRow:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-UNANSWERED = "no label in the label file"
+_OUTSIDE = "leads outside the folder"
 
 
 @dataclass(frozen=True)
@@ -63,9 +51,10 @@ class LabelFile:
     Attributes:
         rows: one for each image, in the file's order.
         columns: all column names; those of file, label and split under these names: filename, label, split.
-        rejected: file name -> reason, of images that the file names, but gives no (clear) label.
-        loose: whether a name may be only the end of an image's place (programs export their own paths).
-        notes: what was found out about the file, in words for the person.
+        rejected: file name -> reason, of images that the file lists without a unique label.
+        loose: whether a name may be only the end of an image's path (programs export their own paths).
+        notes: remarks on the file for the user.
+        joined: whether names were joined from a folder and a file name; the file name alone may be meant.
     """
 
     rows: list[LabelRow]
@@ -73,56 +62,53 @@ class LabelFile:
     rejected: dict[str, str]
     loose: bool = False
     notes: list[str] = field(default_factory=list)
+    joined: bool = False
 
 
-def read_labels(path: Path, encoding: str | None = None) -> LabelFile:
-    """Read a CSV that names a file and a label in each row; all cells are text.
+def read_labels(
+    path: Path, encoding: str | None = None, columns: Columns = BY_NAME, root: Path | None = None
+) -> LabelFile:
+    """Read a CSV with a file name and a label in each row; all cells are text.
 
     The delimiter (comma, semicolon or tab) is found in the header, the columns by their names in any case and
-    order: `filename` and `label`, or what people call them (`image`, `path`, `class`, `category`, …). A column
-    `split` is taken as the images' split; all others are kept as attributes.
+    order: `filename` and `label`, or common synonyms (`image`, `path`, `class`, `category`, …); instead of
+    a column of labels there may be one of 0 and 1 for each class. A column `split` gives the images' split;
+    all others become attributes.
 
     Args:
         encoding: of the file; default UTF-8.
+        columns: those that hold the file names and the labels, if chosen by name.
+        root: the folder that absolute paths may lie in.
 
     Raises:
         SourceError: not readable, in another encoding, without the two columns, a row of another width, a name
             that leads outside the folder, or two different labels for one image; with the line numbers.
         UsageError: an unknown encoding.
     """
-    text, before = _without_hint(read_text(path, encoding))
-    names, delimiter = _header(text)
-    if not names:
-        first = (text.splitlines() or [""])[0][:100]
-        raise SourceError(
-            f"{path.name} has no columns `filename` and `label`; its first line is: {first!r}.",
-            "The first line must name the columns, e.g. `filename,label`.",
-        )
-    columns = columns_of(names, path)
-    rows = Rows(path, columns)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        next(reader)
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.add(f"line {reader.line_num + before}", cells)
-    except csv.Error as error:
-        rows.problems.append(f"line {reader.line_num + before}: {error}")
-    notes = [] if delimiter == "," else [f"The label file's cells are separated by {_DELIMITERS[delimiter]}."]
-    return rows.finish(notes + _renamed(names, columns))
+    table = read_table(path, encoding, columns)
+    rows = Rows(path, table.meaning.columns, root)
+    for number, cells in table.rows:
+        rows.add_as(table.meaning, f"line {number}", cells)
+    if table.fault:
+        rows.problems.append(table.fault)
+    divided = f"The label file's cells are separated by {DELIMITERS[table.delimiter]}."
+    notes = [divided] if table.delimiter != "," else []
+    return rows.finish(notes + table.meaning.notes(), joined=table.meaning.folder is not None)
 
 
 class Rows:
-    """The rows of a label file as they are read, with what is wrong with them."""
+    """The rows of a label file as they are read, and the problems found in them."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        """Begin.
+    def __init__(self, path: Path, columns: Sequence[str], root: Path | None = None) -> None:
+        """Start without rows.
 
         Args:
             path: named in errors.
             columns: of the cells to come; among them `filename` and `label`.
+            root: the folder that absolute paths may lie in.
         """
         self._path = path
+        self._roots = _roots(root)
         self._columns = list(columns)
         self._rows: dict[str, LabelRow] = {}
         self._rejected: dict[str, str] = {}
@@ -130,14 +116,17 @@ class Rows:
         self.problems: list[str] = []
 
     def add(self, where: str, cells: Sequence[str], fault: str = "") -> None:
-        """Take a row in.
+        """Add a row.
 
         Args:
             where: its place in the file, e.g. `line 7`.
             cells: one for each column.
-            fault: why the image can't be used, although it is named (else: its label is empty).
+            fault: why the image can't be used, although it is listed (else: its label is empty).
         """
-        row, problem = _row(cells, self._columns)
+        self._take(where, [plain(cell) for cell in cells], fault)
+
+    def _take(self, where: str, cells: Sequence[str], fault: str) -> None:
+        row, problem = _row(cells, self._columns, self._roots)
         if row is None or problem:
             self.problems.append(f"{where}: {problem}")
         elif fault or not row.label:
@@ -151,152 +140,83 @@ class Rows:
         if row is not None and row.filename in self._rows and row.filename in self._rejected:
             self.problems.append(f"{where}: {row.filename!r} has a label in one row and none in another")
 
-    def finish(self, notes: Sequence[str] = (), loose: bool = False) -> LabelFile:
+    def add_as(self, meaning: Meaning, where: str, cells: Sequence[str]) -> None:
+        """Add a row of a table whose columns have this meaning."""
+        if len(cells) != len(meaning.names):
+            self.problems.append(f"{where}: {len(cells)} cells, but the header has {len(meaning.names)} columns")
+        else:
+            self._take(where, *meaning.cells(cells))
+
+    def finish(self, notes: Sequence[str] = (), loose: bool = False, joined: bool = False) -> LabelFile:
         """Return the checked file.
 
         Raises:
-            SourceError: something was wrong with a row.
+            SourceError: a row has a problem.
         """
         if self.problems:
-            shown = "\n".join(f"  - {problem}" for problem in self.problems[:10])
-            more = f"\n  … and {len(self.problems) - 10} more" if len(self.problems) > 10 else ""
+            outside = any(problem.endswith(_OUTSIDE) for problem in self.problems)
+            where = " Paths must be relative to the images' folder, or inside it." if outside else ""
             raise SourceError(
-                f"{self._path.name} can't be used:\n{shown}{more}", "Correct these rows; nothing was imported."
+                f"{self._path.name} can't be used:",
+                f"Correct these rows; nothing was imported.{where}",
+                problems=self.problems,
             )
-        folded = [f"The label file repeats itself in {counted(self._folded, 'row')}."] if self._folded else []
-        return LabelFile(list(self._rows.values()), self._columns, self._rejected, loose, [*notes, *folded])
+        folded = [f"The label file has {counted(self._folded, 'duplicate row')}."] if self._folded else []
+        return LabelFile(list(self._rows.values()), self._columns, self._rejected, loose, [*notes, *folded], joined)
 
 
-def read_text(path: Path, encoding: str | None = None) -> str:
-    """Return the text of a label file.
+def gives_labels(
+    path: Path, encoding: str | None = None, columns: Columns = BY_NAME, unambiguous: bool = False
+) -> bool:
+    """Return whether a table has columns of file names and labels.
 
-    Raises:
-        SourceError: missing, too large, in another encoding, or no text.
-        UsageError: an unknown encoding.
-    """
-    if not path.is_file():
-        raise SourceError(f"There is no label file {path}.", "Check its path.")
-    if path.stat().st_size > MAX_BYTES:
-        raise SourceError(
-            f"{path.name} is larger than {MAX_BYTES // 1024**2} MB.",
-            "Is it the right file? Divide it, and import the parts one after the other.",
-        )
-    with storage_errors(path, "read"):
-        content = path.read_bytes()
-    try:
-        text = content.decode(_codec(encoding))
-    except UnicodeError as error:
-        raise _wrong_encoding(path, content, encoding) from error
-    if "\0" in text:
-        raise SourceError(
-            f"{path.name} holds NUL characters: it is no text file.",
-            "If it is UTF-16, name its encoding; otherwise save it as UTF-8 text.",
-        )
-    return text.removeprefix("\ufeff")
-
-
-def _codec(encoding: str | None) -> str:
-    if encoding is None:
-        return "utf-8-sig"
-    try:
-        name = codecs.lookup(encoding).name
-        with contextlib.suppress(UnicodeError):
-            b"    ".decode(name)  # refuses codecs that make no text
-    except (LookupError, ValueError) as error:
-        raise UsageError(f"Unknown encoding {encoding!r}.", "Examples: utf-8, utf-16, cp1252, latin-1.") from error
-    return name
-
-
-def _wrong_encoding(path: Path, content: bytes, encoding: str | None) -> SourceError:
-    if encoding is not None:
-        return SourceError(f"{path.name} is not in the encoding {encoding}.", "Try utf-8, utf-16, cp1252 or latin-1.")
-    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    kind, names = ("UTF-16", "utf-16") if utf16 else ("probably Latin-1 or Windows-1252", "cp1252 or latin-1")
-    return SourceError(
-        f"{path.name} is not UTF-8 but {kind}.",
-        f"Name its encoding ({names}), or save it as UTF-8.",
-    )
-
-
-def header_names(path: Path, encoding: str | None = None) -> list[str]:
-    """Return the column names of a CSV, or nothing if it does not say which file has which label.
+    Args:
+        unambiguous: only by unambiguous names, because folders may give the labels as well.
 
     Raises:
         SourceError: the file can't be read.
         UsageError: an unknown encoding.
     """
-    return _header(_without_hint(read_text(path, encoding))[0])[0]
+    try:
+        table = read_table(path, encoding, columns)
+    except ColumnsError:
+        return False
+    return not unambiguous or bool(columns) or has_labels(table.meaning.names)
 
 
-def _without_hint(text: str) -> tuple[str, int]:
-    """Return a CSV without the line for Excel before its header, and how many lines that are."""
-    hint = _EXCEL_HINT.match(text)
-    return (text[hint.end() :], 1) if hint else (text, 0)
+def read_attributes(
+    path: Path, encoding: str | None = None, root: Path | None = None
+) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Read a CSV with other facts about images than their labels.
 
-
-def _header(text: str) -> tuple[list[str], str]:
-    """Return the column names as they stand there and the delimiter; nothing if the names don't tell enough."""
-    for delimiter in _DELIMITERS:
-        try:
-            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
-        except csv.Error:
-            continue
-        names = [_plain(cell) for cell in cells]
-        if has_labels(names):
-            return names, delimiter
-    return [], ""
-
-
-def has_labels(names: Sequence[str]) -> bool:
-    """Return whether columns of these names say which file has which label."""
-    return {"filename", "label"} <= _found(names).keys()
-
-
-def columns_of(names: Sequence[str], path: Path) -> list[str]:
-    """Return the column names, those with a meaning as `filename`, `label` and `split`.
+    Returns:
+        Its columns besides the file names, and file name -> column -> cell. Rows without a clear file name are
+        left out.
 
     Raises:
-        SourceError: one of the two is missing, a name is empty, or two are the same.
+        ColumnsError: without a column of file names.
+        SourceError: the file can't be read.
+        UsageError: an unknown encoding.
     """
-    found = _found(names)
-    if not has_labels(names):
-        raise SourceError(
-            f"{path.name} has no columns `filename` and `label`, only: {', '.join(names[:10])}.", "Rename its columns."
-        )
-    meaning = {position: name for name, position in found.items()}
-    columns = [
-        meaning.get(position, name.lower() if name.lower() in _MEANINGS else name)
-        for position, name in enumerate(names)
-    ]
-    if len(set(columns)) < len(columns) or "" in columns:
-        raise SourceError(f"{path.name}: a column has no name, or two have the same.", "Rename them.")
-    return columns
+    table = read_table(path, encoding, unlabelled=True)
+    columns = [name for name in table.meaning.columns if name != "filename"]
+    rows = {}
+    roots = _roots(root)
+    for _, cells in table.rows:
+        if len(cells) == len(table.meaning.names):
+            fields = dict(zip(table.meaning.columns, table.meaning.cells(cells)[0], strict=True))
+            name, problem = inside(fields.pop("filename"), roots)
+            if not problem:
+                rows[name] = fields
+    return columns, rows
 
 
-def _found(names: Sequence[str]) -> dict[str, int]:
-    """Return the position of the column of each meaning."""
-    plain = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names]
-    found = {}
-    for meaning, synonyms in _MEANINGS.items():
-        positions = [plain.index(synonym) for synonym in synonyms if synonym in plain]
-        if positions:
-            found[meaning] = positions[0]
-    return found
-
-
-def _renamed(names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    pairs = [
-        f"{name!r} as {column}" for name, column in zip(names, columns, strict=True) if name.lower() != column.lower()
-    ]
-    return [f"Columns of the label file taken: {', '.join(pairs)}."] if pairs else []
-
-
-def _row(cells: Sequence[str], header: Sequence[str]) -> tuple[LabelRow | None, str]:
+def _row(cells: Sequence[str], header: Sequence[str], roots: Sequence[Path]) -> tuple[LabelRow | None, str]:
     """Return the row and what is wrong with it (empty = nothing)."""
     if len(cells) != len(header):
         return None, f"{len(cells)} cells, but the header has {len(header)} columns"
-    fields = {name: _plain(cell) for name, cell in zip(header, cells, strict=True)}
-    filename, problem = inside(fields.pop("filename"))
+    fields = dict(zip(header, cells, strict=True))
+    filename, problem = inside(fields.pop("filename"), roots)
     label, split_name = fields.pop("label"), fields.pop("split", "")
     if not label.isprintable():
         problem = problem or f"the label {label!r} holds control characters"
@@ -305,19 +225,41 @@ def _row(cells: Sequence[str], header: Sequence[str]) -> tuple[LabelRow | None, 
     return LabelRow(filename, label, SPLIT_NAMES.get(split_name.lower()), fields), problem
 
 
-def _plain(cell: str) -> str:
-    """Return a cell's text, without the `'` that our own export puts before what looks like a formula."""
-    return undo_defuse(unicodedata.normalize("NFC", cell.strip()))
+def inside(name: str, roots: Sequence[Path] = ()) -> tuple[str, str]:
+    """Return a file name as a relative path with `/`, and what is wrong with it (empty = nothing).
 
-
-def inside(name: str) -> tuple[str, str]:
-    """Return a file name as a relative path with `/`, and what is wrong with it (empty = nothing)."""
+    Args:
+        roots: the images' folder, by all its paths; an absolute path may lie in it.
+    """
     if not name:
         return "", "the file name is empty"
     path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() and ".." not in path.parts:
+        path = _below(path, roots) or path
     if not path.parts or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
-        return name, f"{name!r} leads outside the folder"
+        return name, f"{name!r} {_OUTSIDE}"
     return path.as_posix(), ""
+
+
+def _roots(root: Path | None) -> list[Path]:
+    return sorted({root.absolute(), root.resolve()}) if root is not None else []
+
+
+def _below(path: PurePosixPath, roots: Sequence[Path]) -> PurePosixPath | None:
+    """Return an absolute path relative to the first folder that contains it, also through links.
+
+    The result is only a name to look up among the listed files; it is never opened.
+    """
+    for root in roots:
+        for place in (path, PurePosixPath(_real(path.parent.as_posix())) / path.name):
+            if place.is_relative_to(root.as_posix()):
+                return place.relative_to(root.as_posix())
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _conflict(earlier: LabelRow, row: LabelRow) -> str:

@@ -1,9 +1,9 @@
-"""Trivial facts of a photo, measured while it is decoded anyway: what an audit judges later.
+"""Simple measures of an image, taken while it is decoded anyway; an audit evaluates them later.
 
-Nothing here judges: each figure is a plain property of the picture or its file, in the unit that its
-attribute names. All are taken from a copy of at most 256 pixels, because that is about what a network sees,
+Nothing is evaluated here: each figure is a plain property of the image or its file, in the unit that its
+attribute names. All are measured on a copy of at most 256 pixels, because that is about what a network sees,
 and because it costs a fraction of decoding. The two exceptions are the perceptual hash, which is
-:func:`imagehash.phash` of the whole picture, and what only the file itself knows.
+:func:`imagehash.phash` of the whole image, and properties of the file.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from workflows.data.details import detail_of
 from workflows.data.images import DecodedImage, decode, read_file
+from workflows.data.rendering import Rendering
 
 SIDE = 256  # pixels of the longer side of the copy that is measured
-THUMBNAIL = 6  # pixels of each side of the tiny copy that is kept
+THUMBNAIL = 6  # pixels of each side of the tiny copy that is stored
 NEAR_BLACK = 12  # grey values up to here count as black, and as many below 255 as white
 NEAR_WHITE = 255 - NEAR_BLACK
 _COLOUR_SIDE = 64
 _FRAME_TOLERANCE = 12  # grey values: compressed frames are not perfectly even
 
-# Luminance and chrominance are scaled alike, so the luminance table alone tells the quality.
+# Luminance and chrominance are scaled alike, so the luminance table alone gives the quality.
 # Values: ITU-T T.81, table K.1, row by row.
 _STANDARD_LUMINANCE = np.array(
     [
@@ -44,13 +46,13 @@ _STANDARD_LUMINANCE = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What is measured of one image. Shares and brightnesses are in [0, 1], 1 is white.
+    """The measures of one image. Shares and brightnesses are in [0, 1], 1 is white.
 
     Attributes:
         bytes: size of the file.
         brightness: mean of the grey values (ITU-R 601 luma).
         contrast: their standard deviation, at most 0.5.
-        darkest: 5th percentile of the grey values: below it is only what is darkest.
+        darkest: 5th percentile of the grey values.
         brightest: 99th percentile of the grey values.
         dark_share: share of pixels that are black or nearly so.
         bright_share: share of pixels that are white or nearly so.
@@ -60,14 +62,15 @@ class Measures:
         blue_cast: the same of the blue channel.
         sharpness: variance of the Laplacian of the grey values (0-255) at `SIDE` pixels, larger is sharper
             (Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000).
-        entropy: Shannon entropy of the grey values' histogram, 0-8 bits; 0 means one single grey.
-        border: share of the picture's area that is an even frame, 1 if all of it is even.
-        jpeg_quality: 1-100 as libjpeg counts it, None if the file is no JPEG; see :func:`jpeg_quality`.
+        entropy: Shannon entropy of the grey values' histogram, 0-8 bits; 0 means a single grey.
+        border: share of the image's area that is a uniform frame, 1 if all of it is uniform.
+        jpeg_quality: 1-100 on libjpeg's scale, None if the file is not a JPEG; see :func:`jpeg_quality`.
         camera: make and model from Exif, None if unknown.
-        animated: whether there are more pictures behind the first one, which alone is used.
-        trailing_bytes: bytes behind the end of the picture; JPEG and PNG only, else 0.
+        animated: whether there are further frames after the first, which alone is used.
+        trailing_bytes: bytes after the end of the image; JPEG and PNG only, else 0.
         phash: :func:`imagehash.phash`, 16 hex digits.
         thumbnail: `THUMBNAIL` x `THUMBNAIL` RGB pixels, row by row, 2 hex digits for each value.
+        detail: where it is brighter than its surroundings, base64; see :mod:`workflows.data.details`.
     """
 
     bytes: int
@@ -90,22 +93,23 @@ class Measures:
     trailing_bytes: int
     phash: str
     thumbnail: str
+    detail: str
 
 
-def measure_file(source: Path | bytes) -> Measures:
-    """Decode and measure an image.
+def measure_file(source: Path | bytes, rendering: Rendering | None = None) -> Measures:
+    """Decode and measure an image, shown as `rendering` says.
 
     Raises:
         ImageError: the image can't be read; the message says why.
     """
     content = source if isinstance(source, bytes) else read_file(source)
-    return measure(decode(content), content)
+    return measure(decode(content, rendering), content)
 
 
 def measure(decoded: DecodedImage, content: bytes) -> Measures:
     """Measure a decoded image; `content` is the file that it came from."""
     grey = decoded.rgb.convert("L")
-    phash = str(imagehash.phash(grey))  # which would make it grey first of all
+    phash = str(imagehash.phash(grey))  # which would convert it to grey first
     small = _shrunk(decoded.rgb, SIDE)
     small_grey = small.convert("L")
     values = np.asarray(small_grey)
@@ -121,6 +125,7 @@ def measure(decoded: DecodedImage, content: bytes) -> Measures:
         trailing_bytes=_trailing_bytes(content, decoded.facts.format),
         phash=phash,
         thumbnail=small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes().hex(),
+        detail=detail_of(small_grey),
     )
 
 
@@ -128,7 +133,7 @@ def measures_table(measured: Mapping[str, Measures]) -> pd.DataFrame:
     """Return measures as a table: one row for each SHA-256, sorted by it."""
     rows = [{"sha256": sha256, **asdict(measures)} for sha256, measures in sorted(measured.items())]
     frame = pd.DataFrame(rows, columns=["sha256", *(item.name for item in fields(Measures))])
-    texts = dict.fromkeys(("sha256", "camera", "phash", "thumbnail"), "string")
+    texts = dict.fromkeys(("sha256", "camera", "phash", "thumbnail", "detail"), "string")
     return frame.astype({**texts, "bytes": "int64", "trailing_bytes": "int64", "jpeg_quality": "Int16"})
 
 
@@ -144,7 +149,7 @@ def jpeg_quality(luminance: tuple[int, ...]) -> int:
     """Return the quality, 1-100, at which libjpeg's tables come nearest to a luminance table (64 values).
 
     The tables that libjpeg scales by quality are those of the JPEG standard (ITU-T T.81, annex K); for files
-    of encoders with tables of their own the answer is the nearest equivalent (mean absolute difference).
+    of encoders with their own tables the result is the nearest equivalent (mean absolute difference).
     """
     return 1 + int(np.abs(_TABLES - np.asarray(luminance)).sum(axis=1).argmin())
 
@@ -165,7 +170,7 @@ def _shrunk(image: Image.Image, side: int) -> Image.Image:
     if longest <= side:
         return image
     width, height = (max(1, round(length * side / longest)) for length in image.size)
-    # reducing by whole numbers first is much cheaper, and as good as ever where 2 pixels are left for each
+    # reducing by an integer factor first is much cheaper, and as good where 2 pixels remain for each
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
@@ -219,9 +224,9 @@ def _frame_share(grey: np.ndarray) -> float:
 
 
 def _even_lines(grey: np.ndarray) -> int:
-    """Return how many rows from the top are of one grey, all the same."""
+    """Return how many rows from the top have the same uniform grey."""
     low, high = grey.min(axis=1).astype(np.int16), grey.max(axis=1).astype(np.int16)
-    # the frame so far: its darkest and brightest value, growing downwards
+    # the frame so far: its darkest and brightest value, from the top down
     spread = np.maximum.accumulate(high) - np.minimum.accumulate(low)
     uneven = spread > _FRAME_TOLERANCE
     return int(uneven.argmax()) if uneven.any() else len(grey)
@@ -230,7 +235,7 @@ def _even_lines(grey: np.ndarray) -> int:
 def _trailing_bytes(content: bytes, format_name: str) -> int:
     if format_name in ("JPEG", "MPO"):
         end = content.find(b"\xff\xd9", _start_of_scan(content)) + 2
-        # a second picture (MPO) is announced in the file, and no appendix
+        # a second image (MPO) is declared in the file, so it is not trailing data
         return len(content) - end if end > 1 and format_name == "JPEG" else 0
     if format_name == "PNG":
         return len(content) - content.rfind(b"IEND") - 8 if b"IEND" in content else 0
@@ -238,7 +243,7 @@ def _trailing_bytes(content: bytes, format_name: str) -> int:
 
 
 def _start_of_scan(content: bytes) -> int:
-    """Return where a JPEG's compressed pixels begin: behind its segments, which may hold previews with ends."""
+    """Return where a JPEG's compressed pixels begin: after its segments, which may hold previews with their own end markers."""
     position = 2
     while position + 4 <= len(content) and content[position] == 0xFF and content[position + 1] != 0xDA:
         length = int.from_bytes(content[position + 2 : position + 4], "big")

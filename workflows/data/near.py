@@ -1,4 +1,4 @@
-"""Finding photos that show nearly the same: copies that were stored anew, resized, cut a little or recoloured, and bursts.
+"""Near duplicates by perceptual hashes and thumbnails.
 
 Two photos are near duplicates if their perceptual hashes (:func:`imagehash.phash`, 64 bits) differ in a few
 bits, and their thumbnails confirm it. The hashes are found by multi-index hashing (Norouzi, Punjani and Fleet,
@@ -6,13 +6,13 @@ bits, and their thumbnails confirm it. The hashes are found by multi-index hashi
 that differ in at most 11 bits have a band that differs in at most 2, so only photos with such a band are
 compared, and not all pairs.
 
-The limits come from 3,670 photos of flowers and 397 of insects (`python -m tests.benchmarks.near_duplicates`).
+The limits come from 3,670 photos of flowers and 397 of insects (`python -m tests.benchmarks.near_duplicates`). Where
+hashes don't distinguish images, :mod:`workflows.data.look_alikes` requires more.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -25,25 +25,21 @@ from workflows.data.measures import THUMBNAIL
 MAX_DISTANCE = 10
 """Bits. Unrelated photos differ in 32 on average; among 7 million pairs of flowers the closest had 8."""
 SURE_DISTANCE = 6
-"""Bits. Up to here all 20 pairs of flowers were of one scene, however they were coloured, and so are 99 % of copies that were
-stored anew at any quality or size, or whose brightness, contrast or colours were changed."""
+"""Bits. Up to here all 20 pairs of flowers were of one scene, whatever their colours, and so are 99 % of copies that were
+saved again at any quality or size, or whose brightness, contrast or colours were changed."""
 MAX_COLOUR = 12.0
 """Mean difference of the thumbnails' values (0-255) that is allowed beyond `SURE_DISTANCE`, where unrelated photos of
 one thing in the middle begin. 98 % of copies cut by 5 % stay below it."""
 MIN_CORRELATION = 0.8
 """Of the thumbnails' grey values. Copies cut by 5 % have 0.87 and more."""
 COPY_DISTANCE, COPY_COLOUR = 4, 12.0
-"""Bits, and mean difference of the thumbnails' values (0-255). A near duplicate that is so near is a copy: 99 % of photos
-stored anew (any format and quality, half or twice the size) lie here, 92 % of those cut by 2 %, and hardly two shots."""
-FLAT_CONTRAST = 0.01
-"""Below this contrast a photo shows nothing, and its hash says nothing: it is never a near duplicate."""
-
-_CHAIN = 20  # images in a group, above which its ends are hardly alike
+"""Bits, and mean difference of the thumbnails' values (0-255). A near duplicate this close is a copy: 99 % of photos
+saved again (any format and quality, half or twice the size) are in this range, 92 % of those cut by 2 %, and hardly ever two shots."""
 _BANDS = 4
 _BAND_BITS = 64 // _BANDS
 _CHANGED_BITS = MAX_DISTANCE // _BANDS
-# Where more hashes than this share a band (frames of a film, pages of a form), each is compared only with a few of its
-# own band, which follow it in order; neighbours of neighbours still join into one group.
+# Where more hashes than this share a band (frames of a film, pages of a form), each is compared only with the few that
+# follow it in its band's order; neighbours of neighbours still join into one group.
 _CROWD = 16
 _FOLLOWING = 8
 _PAIRS_AT_ONCE = 200_000
@@ -51,50 +47,19 @@ _PAIRS_WAITING = 4_000_000
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def near_pairs(measures: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs of contents that show nearly the same.
-
-    Args:
-        measures: one row for each content: `sha256`, `phash`, `thumbnail` and `contrast`, as
-            :func:`~workflows.data.measures.measures_table` makes them.
-
-    Returns:
-        Columns `first` and `second` (SHA-256, `first` < `second`), `distance` (bits), `colour` (0-255) and
-        `correlation`; each pair once, sorted. Nothing depends on the order of the rows.
-    """
-    table = measures[measures["contrast"] >= FLAT_CONTRAST].sort_values("sha256", ignore_index=True)
-    hashes = hash_values(table["phash"])
-    first, second = close_hashes(hashes)
-    thumbnails = thumbnail_values(table["thumbnail"])
-    colour, correlation = compare_thumbnails(thumbnails, first, second)
-    pairs = pd.DataFrame(
-        {
-            "first": table["sha256"].to_numpy()[first],
-            "second": table["sha256"].to_numpy()[second],
-            "distance": np.bitwise_count(hashes[first] ^ hashes[second]),
-            "colour": colour,
-            "correlation": correlation,
-        }
-    )
-    return pairs[confirmed(pairs)].reset_index(drop=True)
-
-
 def confirmed(pairs: pd.DataFrame) -> pd.Series:
-    """Return which pairs of close hashes are near duplicates: the thumbnails agree, the more the further they are."""
+    """Return which pairs of close hashes are near duplicates: the larger their distance, the more the thumbnails must agree."""
     sure = pairs["distance"] <= SURE_DISTANCE
     return (pairs["correlation"] >= MIN_CORRELATION) & (sure | (pairs["colour"] <= MAX_COLOUR))
 
 
 def copies(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs of :func:`near_pairs` that are one photo, stored twice."""
+    """Return the pairs that look alike and are one photo, stored twice."""
     return pairs[(pairs["distance"] <= COPY_DISTANCE) & (pairs["colour"] <= COPY_COLOUR)]
 
 
-def near_groups(pairs: pd.DataFrame) -> dict[str, str]:
-    """Return the group of each content that has a near duplicate; it is named by its smallest member.
-
-    Groups are the connected components: photos of one group need not all be alike, as in a slow film.
-    """
+def connected(pairs: pd.DataFrame) -> dict[str, str]:
+    """Return the connected component of each content in `first` and `second`; it is named by its smallest member."""
     names, numbers = np.unique(pairs[["first", "second"]].to_numpy(str), return_inverse=True)
     links = numbers.reshape(-1, 2)
     graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(names), len(names)))
@@ -103,21 +68,6 @@ def near_groups(pairs: pd.DataFrame) -> dict[str, str]:
     for name, component in zip(names, components, strict=True):  # names are sorted
         smallest.setdefault(int(component), str(name))
     return {str(name): smallest[int(component)] for name, component in zip(names, components, strict=True)}
-
-
-def near_duplicates(measures: pd.DataFrame) -> Mapping[str, str]:
-    """Return the group of near duplicates of each content that has any, for keeping groups together.
-
-    A large group is a chain of pictures that look alike, whose ends don't; of it, only the copies of one photo
-    remain groups.
-    """
-    pairs = near_pairs(measures)
-    groups = near_groups(pairs)
-    sizes = Counter(groups.values())
-    sure = near_groups(copies(pairs))
-    return {
-        content: sure.get(content, content) if sizes[group] > _CHAIN else group for content, group in groups.items()
-    }
 
 
 def hash_values(phashes: pd.Series) -> np.ndarray:
@@ -199,7 +149,7 @@ def _bucket_pairs(bands: np.ndarray, starts: np.ndarray, mask: int) -> Iterator[
     sizes = np.diff(starts)
     if mask:
         values = np.arange(len(sizes))
-        # of each two bands, only one asks
+        # of each two bands, only one looks up the other
         open_bands = (values & (mask & -mask) == 0) & (sizes <= _CROWD) & (sizes[values ^ mask] <= _CROWD)
         asking = np.flatnonzero(open_bands[bands])
         low, high = starts[bands[asking] ^ mask], starts[(bands[asking] ^ mask) + 1]

@@ -1,9 +1,9 @@
-"""Decoded pixels: how a photo becomes the network's square, and the store of photos decoded once.
+"""Decoded pixels: how an image becomes the network's square input, and the cache of decoded images.
 
-Training reads photos many times; decoding them each time costs more than the network does on a small
+Training reads images many times; decoding them each time costs more than the network itself on a small
 machine (measured: JPEG decode 620/s against 6,000-11,000/s for a random crop of decoded pixels). So
-every photo is decoded once into a memory-mapped file of 8-bit pixels, slightly larger than the network's
-input so that random crops keep their detail; validation and test photos exactly as prediction sees them.
+every image is decoded once into a memory-mapped file of 8-bit pixels, slightly larger than the network's
+input so that random crops keep their detail; validation and test images exactly as prediction sees them.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from workflows.data.images import read_rgb
+from workflows.data.rendering import Rendering
 from workflows.errors import StorageError
 from workflows.graph.settings import Square
 from workflows.progress import Progress, silent
 from workflows.store.files import free_bytes, write_json
 
 FORMAT = 1
-"""Part of every cache key: raise it when pixels come out differently."""
+"""Part of every cache key: increment it when the pixels change."""
 
 MARGIN = 1.25
-"""Training photos are kept this much larger than the network's input, so that crops keep their detail."""
+"""Training images are cached this much larger than the network's input, so that crops keep their detail."""
 
 WIDEST = 2.0
-"""In `crop` mode no more than this aspect ratio is kept of a very long photo for training."""
+"""In `crop` mode, very long training images are cropped to this aspect ratio."""
 
 PADDING = 114
 """Grey level of the borders in `pad` mode (the middle of ImageNet's brightness)."""
@@ -44,7 +45,7 @@ PADDING = 114
 
 @dataclass(frozen=True)
 class SquareTransform:
-    """The one deterministic way from a photo to the network's input.
+    """The single deterministic transform from an image to the network's input.
 
     Validation, test, prediction and explanation all use it; it is stored with the model. `crop` equals
     torchvision's `Resize(size)` + `CenterCrop(size)` on 8-bit images, which is what Ultralytics does.
@@ -52,6 +53,12 @@ class SquareTransform:
 
     size: int
     square: Square
+    rendering: Rendering | None = None
+    """How raw samples are rendered; None for models from before renderings existed."""
+
+    def read(self, source: Path | bytes) -> np.ndarray:
+        """Turn a file, or the bytes of one, into uint8, size × size × 3. Raises ImageError."""
+        return self(read_rgb(source, self.rendering))
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Turn `rgb` (uint8, height × width × 3) into uint8, size × size × 3."""
@@ -78,9 +85,9 @@ def make_square(rgb: np.ndarray, size: int, square: Square) -> np.ndarray:
 
 
 def training_pixels(rgb: np.ndarray, size: int, square: Square) -> np.ndarray:
-    """Return what is kept of a training photo (uint8 HWC): the same way to a square, with room to crop.
+    """Return the cached pixels of a training image (uint8 HWC): the same transform, with room to crop.
 
-    A photo is never enlarged here. In `crop` mode it keeps its aspect ratio (up to `WIDEST`), so that random
+    An image is never enlarged here. In `crop` mode it keeps its aspect ratio (up to `WIDEST`), so that random
     crops reach all of it; in the other modes it is the square that evaluation would see.
     """
     height, width = rgb.shape[:2]
@@ -89,11 +96,11 @@ def training_pixels(rgb: np.ndarray, size: int, square: Square) -> np.ndarray:
         return make_square(rgb, max(1, min(target, max(height, width))), square)
     longest = round(WIDEST * min(height, width))
     top, left = max(0, (height - longest) // 2), max(0, (width - longest) // 2)
-    kept = rgb[top : top + min(height, longest), left : left + min(width, longest)]
+    cropped = rgb[top : top + min(height, longest), left : left + min(width, longest)]
     scale = target / min(height, width)
     if scale >= 1.0:
-        return np.ascontiguousarray(kept)
-    return _resize(kept, max(1, round(kept.shape[0] * scale)), max(1, round(kept.shape[1] * scale)))
+        return np.ascontiguousarray(cropped)
+    return _resize(cropped, max(1, round(cropped.shape[0] * scale)), max(1, round(cropped.shape[1] * scale)))
 
 
 def _resize(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -104,25 +111,25 @@ def _resize(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Decoded photos of one version, split and transform.
+    """Decoded images of one version, split and transform.
 
-    `evaluation` holds the squares of val and test photos (uint8, n × size × size × 3, memory-mapped);
-    training photos differ in size and lie one after the other in `training`.
+    `evaluation` holds the squares of val and test images (uint8, n × size × size × 3, memory-mapped);
+    training images differ in size and are stored one after the other in `training`.
     """
 
     transform: SquareTransform
     evaluation: np.ndarray
     training: np.ndarray
     rows: pd.DataFrame
-    """One row per photo: image_id, split, position (in its file), height, width, offset (bytes; training only)."""
+    """One row per image: image_id, split, position (in its file), height, width, offset (bytes; training only)."""
 
     def squares(self, image_ids: Sequence[str]) -> np.ndarray:
-        """Return the network's inputs of val or test photos, uint8 [n, size, size, 3], in the order asked."""
+        """Return the network's inputs of val or test images, uint8 [n, size, size, 3], in the order of `image_ids`."""
         positions = self.rows.set_index("image_id")["position"].loc[list(image_ids)].to_numpy()
         return self.evaluation[positions]
 
     def training_rows(self) -> pd.DataFrame:
-        """Return the rows of the training photos, in the order of their position."""
+        """Return the rows of the training images, in the order of their position."""
         return self.rows[self.rows["split"] == "train"].sort_values("position", ignore_index=True)
 
 
@@ -134,22 +141,22 @@ def open_pixels(
     progress: Progress = silent,
     threads: int | None = None,
 ) -> Pixels:
-    """Decode the photos of `records` once, or find them decoded.
+    """Return the decoded images of `records`, from the cache if possible.
 
     Args:
-        records: one row per photo with `image_id`, `sha256`, `split` (train, val or test).
-        locate: gives the file of a SHA-256.
-        transform: the way to the network's square.
-        cache_folder: where decoded pixels are kept; may be emptied at any time between runs.
-        progress: told after each photo.
-        threads: decoders side by side; default one per core (Pillow releases the interpreter lock).
+        records: one row per image with `image_id`, `sha256`, `split` (train, val or test).
+        locate: returns the file of a SHA-256.
+        transform: to the network's input.
+        cache_folder: where decoded pixels are cached; may be emptied at any time between runs.
+        progress: called after each image.
+        threads: number of concurrent decoders; default one per core (Pillow releases the interpreter lock).
 
     Raises:
         StorageError: there is not enough room on the disk.
-        ImageError: a stored photo can't be read any more.
+        ImageError: a stored image can no longer be read.
     """
-    ordered = records[["image_id", "sha256", "split"]].sort_values(["split", "image_id"], ignore_index=True)
-    folder = cache_folder / "pixels" / _cache_key(ordered, transform)
+    ordered = _ordered(records)
+    folder = _folder(ordered, transform, cache_folder)
     if not (folder / "rows.parquet").exists():
         _build(ordered, locate, transform, folder, progress, threads or os.cpu_count() or 1)
     rows = pd.read_parquet(folder / "rows.parquet")
@@ -158,10 +165,16 @@ def open_pixels(
 
 
 def _cache_key(ordered: pd.DataFrame, transform: SquareTransform) -> str:
-    digest = hashlib.blake2b(json.dumps([FORMAT, MARGIN, asdict(transform)]).encode(), digest_size=16)
+    digest = hashlib.blake2b(json.dumps([FORMAT, MARGIN, _about(transform)]).encode(), digest_size=16)
     for column in ("image_id", "sha256", "split"):
         digest.update("\0".join(ordered[column].astype(str)).encode())
     return digest.hexdigest()
+
+
+def _about(transform: SquareTransform) -> dict[str, Any]:
+    """Return a transform as plain data; one without a rendering in the old form, so that its cache is found."""
+    plain = asdict(transform)
+    return plain if transform.rendering is not None else {"size": plain["size"], "square": plain["square"]}
 
 
 def _map(path: Path) -> np.ndarray:
@@ -178,7 +191,7 @@ def _build(
     progress: Progress,
     threads: int,
 ) -> None:
-    """Write the cache beside its final name, then rename: a half cache is never opened."""
+    """Write the cache under a temporary name, then rename: an incomplete cache is never opened."""
     _check_room(ordered, transform, folder.parent)
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -186,10 +199,10 @@ def _build(
     try:
         rows = _decode_all(ordered, locate, transform, partial, progress, threads)
         rows.to_parquet(partial / "rows.parquet", index=False)
-        write_json(partial / "about.json", asdict(transform) | {"images": len(ordered)})
+        write_json(partial / "about.json", _about(transform) | {"images": len(ordered)})
         if (folder / "rows.parquet").exists():
             return  # another process was faster, and may be reading its files already
-        shutil.rmtree(folder, ignore_errors=True)  # what an emptied cache left
+        shutil.rmtree(folder, ignore_errors=True)  # left behind when the cache was emptied
         partial.rename(folder)
     except OSError as error:
         raise StorageError(
@@ -199,11 +212,29 @@ def _build(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def decoded_bytes(training: int, others: int, size: int) -> int:
+    """Return about how much room decoded images need, for a square of `size` pixels."""
+    pixels = size**2 * 3
+    return pixels * others + round(pixels * MARGIN**2 * 1.5) * training
+
+
+def is_decoded(records: pd.DataFrame, transform: SquareTransform, cache_folder: Path) -> bool:
+    """Return whether the decoded images of `records` are in the cache already; see `open_pixels`."""
+    return (_folder(_ordered(records), transform, cache_folder) / "rows.parquet").exists()
+
+
+def _ordered(records: pd.DataFrame) -> pd.DataFrame:
+    return records[["image_id", "sha256", "split"]].sort_values(["split", "image_id"], ignore_index=True)
+
+
+def _folder(ordered: pd.DataFrame, transform: SquareTransform, cache_folder: Path) -> Path:
+    return cache_folder / "pixels" / _cache_key(ordered, transform)
+
+
 def _check_room(ordered: pd.DataFrame, transform: SquareTransform, parent: Path) -> None:
     parent.mkdir(parents=True, exist_ok=True)
-    pixels = transform.size**2 * 3
     training = int((ordered["split"] == "train").sum())
-    needed = pixels * (len(ordered) - training) + round(pixels * MARGIN**2 * 1.5) * training
+    needed = decoded_bytes(training, len(ordered) - training, transform.size)
     if free_bytes(parent) < needed:
         raise StorageError(
             f"Decoding the photos needs about {needed / 1e9:.1f} GB in {parent}, but {free_bytes(parent) / 1e9:.1f} GB are free.",
@@ -221,7 +252,7 @@ def _decode_all(
 ) -> pd.DataFrame:
     def decode(row: tuple[str, str]) -> np.ndarray:
         sha256, split = row
-        rgb = read_rgb(locate(sha256))
+        rgb = read_rgb(locate(sha256), transform.rendering)
         return training_pixels(rgb, transform.size, transform.square) if split == "train" else transform(rgb)
 
     ids, hashes, splits = (ordered[column].tolist() for column in ("image_id", "sha256", "split"))
@@ -242,14 +273,14 @@ def _decode_all(
 
 @dataclass
 class _PixelFile:
-    """A file of decoded photos, one after the other."""
+    """A file of decoded images, one after the other."""
 
     handle: BinaryIO
     photos: int = 0
     size: int = 0
 
     def append(self, pixels: np.ndarray) -> tuple[int, int]:
-        """Write a photo and return its number and the byte it begins at."""
+        """Write an image and return its number and its offset in bytes."""
         place = self.photos, self.size
         self.handle.write(pixels.tobytes())
         self.photos += 1

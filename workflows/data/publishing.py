@@ -1,7 +1,7 @@
-"""Making a version visible: its files by one rename, then its record.
+"""Publishing a version: its files by one rename, then its record.
 
-A process that is killed in between leaves a folder without a record, which nobody looks at and the next
-attempt removes. Whoever publishes holds the data set's lock from before it reads the version it builds on.
+A process that is killed in between leaves a folder without a record, which is ignored and which the next
+attempt removes. A publisher acquires the data set's lock before it reads the version that it builds on.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 
+from workflows import settings
+from workflows.data.rendering import Rendering
 from workflows.data.reports import ImportReport
 from workflows.data.version import (
     COLUMNS,
     IMAGES_FILE,
     RATIOS_KEY,
+    RENDERING_KEY,
     REPORT_FILE,
     Action,
     DatasetVersion,
@@ -29,19 +33,20 @@ from workflows.data.version import (
 )
 from workflows.errors import DatasetError
 from workflows.store.datasets import VersionRecord
-from workflows.store.files import flush_to_disk, storage_errors, write_json, write_table
+from workflows.store.files import flush_to_disk, read_metadata, storage_errors, write_json, write_table
 from workflows.store.locks import hold
 from workflows.store.names import printable
 from workflows.store.store import Store
 from workflows.store.tables import now
+from workflows.targets.registry import KEY
 
-AUTHOR_VARIABLE = "FIELDGUIDE_USER"
-MAX_AUTHOR = 120
+MAX_AUTHOR, MAX_REASON = 120, 1000
+"""Characters."""
 
 
 def resolve_author(author: str | None = None) -> str:
-    """Return who makes a version: `author`, else `$FIELDGUIDE_USER`, else the user of the operating system."""
-    name = author or os.environ.get(AUTHOR_VARIABLE) or _system_user()
+    """Return the author of a version: `author`, else `$FIELDGUIDE_USER`, else the user of the operating system."""
+    name = author or settings.USER.read() or _system_user()
     return "".join(letter for letter in printable(name) if letter.isprintable()).strip()[:MAX_AUTHOR]
 
 
@@ -52,16 +57,16 @@ def _system_user() -> str:
         return f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
-def _tell_nobody(_text: str) -> None:
+def _ignore(_text: str) -> None:
     pass
 
 
 @contextmanager
-def locked(store: Store, name: str, waiting: Callable[[str], None] = _tell_nobody) -> Iterator[None]:
+def locked(store: Store, name: str, waiting: Callable[[str], None] = _ignore) -> Iterator[None]:
     """Hold the lock of a data set: only one process at a time makes a version of it.
 
     Args:
-        waiting: told once for whom this waits, if it must.
+        waiting: called once with what holds the lock, if it must wait.
     """
     with hold(store.locks_folder / f"dataset-{name}.lock", waiting=waiting):
         yield
@@ -85,12 +90,12 @@ def next_record(
     Args:
         table: one row for each image, with :data:`~workflows.data.version.COLUMNS`.
         action: what made the version.
-        reason: why, in words.
-        author: who; see :func:`resolve_author`.
+        reason: why, as text.
+        author: see :func:`resolve_author`.
         parent: number of the version that it was made from, which must be the newest; None for the first.
         given_split: whether the split came with the images.
         source: folder or archive that the newest images came from.
-        listing: what :func:`~workflows.data.sources.scan` said of the source; equal listings need no new look.
+        listing: fingerprint of the source by :func:`~workflows.data.sources.scan`; if equal, no new import is needed.
 
     Raises:
         DatasetError: `parent` is not the newest version.
@@ -99,8 +104,8 @@ def next_record(
     newest = records[-1].number if records else None
     if parent != newest:
         raise DatasetError(
-            f"Data set {name!r} has changed meanwhile: its newest version is {newest}, not {parent}.",
-            "Look at the newest version, then do it again.",
+            f"Data set {name!r} has changed in the meantime: its newest version is {newest}, not {parent}.",
+            "Look at the newest version, then try again.",
         )
     return VersionRecord(
         dataset=name,
@@ -126,13 +131,15 @@ def publish_record(
     report: ImportReport | None = None,
     ratios: Sequence[float] | None = None,
     extra: Mapping[str, pd.DataFrame] | None = None,
+    rendering: Rendering | None = None,
 ) -> DatasetVersion:
     """Make `table` the next version of a data set: write its files, then its record of :func:`next_record`.
 
     Args:
         report: what an import did, written beside the table.
         ratios: shares of train, val and test that later images without a split are divided by.
-        extra: further tables by their file names, e.g. the measures.
+        extra: further tables by file name, e.g. the measures.
+        rendering: how raw samples are rendered; None for a data set from before renderings existed.
 
     Raises:
         StorageError: the disk is full, read-only or refuses; no version is made.
@@ -145,7 +152,8 @@ def publish_record(
             shutil.rmtree(abandoned, ignore_errors=True)
         temporary = folder / f".new-{secrets.token_hex(4)}"
         try:
-            write_table(temporary / IMAGES_FILE, in_order(table), _metadata(ratios))
+            kept = _target_before(folder, record.parent)
+            write_table(temporary / IMAGES_FILE, in_order(table), kept | _metadata(ratios, rendering))
             for name, further in (extra or {}).items():
                 write_table(temporary / name, further)
             if report is not None:
@@ -158,19 +166,26 @@ def publish_record(
     return version_of(store, record)
 
 
-def _metadata(ratios: Sequence[float] | None) -> dict[str, str]:
-    return {RATIOS_KEY: ",".join(f"{ratio:g}" for ratio in ratios)} if ratios is not None else {}
+def _target_before(folder: Path, parent: int | None) -> dict[str, str]:
+    """Return what the metadata of the version before says of its target: labels stay what they are."""
+    said = read_metadata(folder / str(parent) / IMAGES_FILE) if parent is not None else {}
+    return {KEY: said[KEY]} if KEY in said else {}
+
+
+def _metadata(ratios: Sequence[float] | None, rendering: Rendering | None) -> dict[str, str]:
+    shares = {RATIOS_KEY: ",".join(f"{ratio:g}" for ratio in ratios)} if ratios is not None else {}
+    return {**shares, RENDERING_KEY: rendering.to_json()} if rendering is not None else shares
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a version's table as it is stored: all columns, text as text, sorted by path."""
-    # `str` for what is compared often: there, null is not equal to anything, instead of unknown
+    """Return a version's table as it is stored: all columns, strings as strings, sorted by path."""
+    # `str` for what is compared often: with it, null compares as unequal instead of unknown
     texts = {"label": "str", "split": "str", "group": "string", "phash": "string"}
     return table[list(COLUMNS)].astype(texts).sort_values(["path", "source", "image_id"], ignore_index=True)
 
 
 def fingerprint_of(table: pd.DataFrame) -> str:
-    """Return the SHA-256 over what makes a version: its images, labels, splits, groups and attributes."""
+    """Return the SHA-256 over a version's content: its images, labels, splits, groups and attributes."""
     digest = hashlib.sha256()
     columns = table[["image_id", "label", "split", "group", "attributes"]]
     for row in sorted(
@@ -178,3 +193,8 @@ def fingerprint_of(table: pd.DataFrame) -> str:
     ):
         digest.update(("\0".join(row) + "\n").encode())
     return digest.hexdigest()
+
+
+def reason_or(given: str, done: str) -> str:
+    """Return the reason that a person gave for a version, on one line; without one, what was done."""
+    return " ".join(given.split())[:MAX_REASON] or done

@@ -1,4 +1,4 @@
-"""What imports rejected: kept apart, so that a person can look at it and mend it, and never opened again.
+"""Files that imports rejected: stored separately for inspection and repair, and never opened again.
 
 ::
 
@@ -32,9 +32,9 @@ class Quarantined:
 
     Attributes:
         source: folder or archive that it came from.
-        path: its place there.
+        path: its path there.
         reason: why it was rejected.
-        sha256: of its content; empty if no copy was kept.
+        sha256: of its content; empty if no copy was stored.
         bytes: its size.
     """
 
@@ -47,7 +47,7 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that an import rejects: where it lies now, its place in the source, and why."""
+    """A file that an import rejects: its current path, its path in the source, and the reason."""
 
     file: Path
     path: str
@@ -55,12 +55,12 @@ class Rejected:
 
 
 def quarantine(store: Store, name: str, source: str, rejected: Iterable[Rejected]) -> list[str]:
-    """Keep what an import rejects, in the place of what earlier imports of the same source rejected.
+    """Store the files that an import rejects, replacing those of earlier imports of the same source.
 
-    Files of more than 64 MB, and what goes beyond 1 GB for the data set, are named but not copied.
+    Files of more than 64 MB, and those beyond 1 GB per data set, are listed but not copied.
 
     Returns:
-        Notes for the person; empty if nothing was rejected.
+        Notes for the user; empty if nothing was rejected.
     """
     folder = store.quarantine_folder(name)
     others = [entry for entry in quarantined(store, name) if entry.source != source]
@@ -74,13 +74,13 @@ def quarantine(store: Store, name: str, source: str, rejected: Iterable[Rejected
         else:
             (folder / MANIFEST_FILE).unlink(missing_ok=True)
         _remove_unnamed(folder / FILES_FOLDER, {entry.sha256 for entry in (*others, *entries)})
-    except StorageError as error:  # good images must not be lost for the sake of bad ones
-        return [f"The rejected files could not be kept: {error.message}"]
+    except StorageError as error:  # a problem with bad files must not stop the import of good images
+        return [f"The rejected files could not be copied: {error.message}"]
     return _notes(folder, entries)
 
 
 def quarantined(store: Store, name: str) -> list[Quarantined]:
-    """Return the rejected files that are kept for a data set; a damaged list counts as empty."""
+    """Return the quarantined files of a data set; a damaged list counts as empty."""
     path = store.quarantine_folder(name) / MANIFEST_FILE
     try:
         return [Quarantined(**entry) for entry in read_json(path)] if path.exists() else []
@@ -96,14 +96,14 @@ def _copy_all(folder: Path, source: str, rejected: Iterable[Rejected], used: int
             fits = size <= MAX_FILE_BYTES and used + size <= MAX_TOTAL_BYTES
             sha256 = _copy(each.file, folder) if fits else ""
         except (FileNotFoundError, PermissionError):
-            size, sha256 = 0, ""  # what can't be read can't be kept
+            size, sha256 = 0, ""  # unreadable files can't be copied
         used += size if sha256 else 0
         entries.append(Quarantined(source, each.path, each.reason, sha256, size))
     return entries
 
 
 def _copy(file: Path, folder: Path) -> str:
-    """Copy a file under its SHA-256, at most :data:`MAX_FILE_BYTES` of it; return that, or nothing if it grew."""
+    """Copy a file under its SHA-256, at most :data:`MAX_FILE_BYTES` of it; return the hash, or nothing if it grew."""
     temporary = folder / f".{secrets.token_hex(6)}.tmp"
     digest, size = hashlib.sha256(), 0
     with storage_errors(folder):
@@ -132,11 +132,11 @@ def _remove_unnamed(folder: Path, named: set[str]) -> None:
 def _notes(folder: Path, entries: list[Quarantined]) -> list[str]:
     if not entries:
         return []
-    kept = sum(bool(entry.sha256) for entry in entries)
-    notes = [f"Copies of {counted(kept, 'rejected file')} are kept in {folder}."] if kept else []
-    if kept < len(entries):
+    copied = sum(bool(entry.sha256) for entry in entries)
+    notes = [f"Copies of {counted(copied, 'rejected file')} are in {folder}."] if copied else []
+    if copied < len(entries):
         notes.append(
-            f"No copy of {counted(len(entries) - kept, 'rejected file')} was kept: "
+            f"No copy of {counted(len(entries) - copied, 'rejected file')} was stored: "
             f"too large, unreadable, or more than {MAX_TOTAL_BYTES // 1024**3} GB in all."
         )
     return notes

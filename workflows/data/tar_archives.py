@@ -1,8 +1,8 @@
-"""Tar archives, plain or compressed, read with distrust on top of Python's own reader.
+"""Tar archives, plain or compressed, read with extra checks on top of Python's own reader.
 
-A tar has no directory: it is read through once to judge every entry, and once more to unpack. The reader
-sees it through a stream that only goes forward, counts what comes out of the decompressor, and bounds what
-can stand in one header (the reader holds a header in memory, and searches it in quadratic time).
+A tar has no directory: it is read once to check every entry, and once more to unpack. The reader
+sees it through a forward-only stream that counts the decompressor's output, and bounds what
+one header can hold (the reader holds a header in memory, and searches it in quadratic time).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, 
 
 
 class TarReader:
-    """The entries of one tar archive. Close it by its stream."""
+    """The entries of one tar archive. Close its stream to close it."""
 
     def __init__(self, path: Path, stream: BinaryIO, compression: Compression) -> None:
         self._path = path
@@ -43,13 +43,13 @@ class TarReader:
         self._entries: list[ArchiveEntry] = []
 
     def entries(self) -> list[ArchiveEntry]:
-        """Read the archive through, to its very end, and return every entry with what is wrong with it.
+        """Read the whole archive and return every entry with its fault, if any.
 
         Raises:
             SourceError: damaged, cut off, or with more entries or bytes than allowed.
         """
         self._entries = []
-        with self._in_words(), self._opened(judging=True) as (tar, through):
+        with self._in_words(), self._opened(checking=True) as (tar, through):
             for member in _members(tar):
                 self._entries.append(_entry(member))
                 if len(self._entries) > 2 * MAX_ENTRIES:
@@ -63,20 +63,20 @@ class TarReader:
         """Call `keep` with the index and the content of each wanted entry.
 
         Raises:
-            SourceError: damaged, or not what it was when :meth:`entries` looked.
+            SourceError: damaged, or changed since :meth:`entries`.
         """
-        with self._in_words(), self._opened(judging=False) as (tar, _):
+        with self._in_words(), self._opened(checking=False) as (tar, _):
             for index, member in enumerate(_members(tar)):
                 if index >= len(self._entries) or _entry(member) != self._entries[index]:
-                    raise refusal(self._path, "it changed while it was read")
+                    raise refusal(self._path, "it changed while it was being read")
                 stream = tar.extractfile(member) if index in wanted else None
                 if stream is not None:
                     keep(index, stream)
 
     @contextlib.contextmanager
-    def _opened(self, judging: bool) -> Iterator[tuple[tarfile.TarFile, _Forward]]:
+    def _opened(self, checking: bool) -> Iterator[tuple[tarfile.TarFile, _Forward]]:
         self._stream.seek(0)
-        through = _Forward(self._path, _decompressed(self._stream, self._compression), self._packed, judging)
+        through = _Forward(self._path, _decompressed(self._stream, self._compression), self._packed, checking)
         stream: Any = through
         with tarfile.TarFile(fileobj=stream, mode="r", encoding="utf-8", errors="surrogateescape") as tar:
             yield tar, through
@@ -89,14 +89,14 @@ class TarReader:
             raise refusal(self._path, f"it is damaged ({error or type(error).__name__})") from error
         except OSError as error:
             if error.errno is not None:
-                raise  # the disk's word, not the decompressor's
+                raise  # an error of the disk, not of the decompressor
             raise refusal(self._path, f"it is damaged ({error})") from error
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (member := tar.next()) is not None:
         yield member
-        tar.members.clear()  # type: ignore[attr-defined]  # it collects all it has seen; we have them already
+        tar.members.clear()  # type: ignore[attr-defined]  # the reader collects all members; we have them already
 
 
 def _entry(member: tarfile.TarInfo) -> ArchiveEntry:
@@ -109,27 +109,27 @@ def _fault(member: tarfile.TarInfo) -> str:
     if member.issparse():
         return "is a sparse file"
     if not (member.isreg() or member.isdir()):
-        return "is no file but a device or the like"
+        return "is not a file but a device or similar"
     return "is a folder with content" if member.isdir() and member.size else ""
 
 
 class _Forward:
-    """A decompressed archive as the reader sees it: forward only, counted, with bounded headers."""
+    """A decompressed archive as the reader sees it: forward-only, counted, with bounded headers."""
 
-    def __init__(self, path: Path, stream: IO[bytes], packed: int, judging: bool) -> None:
+    def __init__(self, path: Path, stream: IO[bytes], packed: int, checking: bool) -> None:
         self._path = path
         self._stream = stream
         self._packed = packed
-        self._judging = judging
+        self._checking = checking
         self._position = 0
-        self.last = b""  # the block read last: zeros at a proper end
+        self.last = b""  # the last block read: zeros at a proper end
 
     def read(self, size: int) -> bytes:
         if size > _LARGEST_HEADER:
             raise tarfile.ReadError(f"a header of {size:,} bytes")
         self.last = self._take(size)
-        if self._judging and _DIGITS.search(self.last):
-            raise tarfile.ReadError("a header with an endless number")
+        if self._checking and _DIGITS.search(self.last):
+            raise tarfile.ReadError("a header with an unbounded number")
         return self.last
 
     def _take(self, size: int) -> bytes:
@@ -140,7 +140,7 @@ class _Forward:
 
     def seek(self, position: int) -> int:
         if position < self._position:
-            raise tarfile.ReadError("an entry with a length below zero")
+            raise tarfile.ReadError("an entry with a negative length")
         while self._position < position and self._take(min(_CHUNK, position - self._position)):
             pass
         return self._position
@@ -163,7 +163,7 @@ def _decompressed(stream: BinaryIO, compression: Compression) -> IO[bytes]:
 
 
 class _Xz(io.RawIOBase):
-    """An xz stream, decompressed in bounded memory (the library's own reader takes what the stream asks for)."""
+    """An xz stream, decompressed in bounded memory (the library's reader allocates as much as the stream requests)."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -181,7 +181,7 @@ class _Xz(io.RawIOBase):
             elif self._decompressor.needs_input:
                 self._left = self._stream.read(_CHUNK)
                 if not self._left:
-                    raise EOFError("the compressed data end too early")
+                    raise EOFError("the compressed data ends too early")
             content = self._decompressor.decompress(self._left, len(buffer))
             self._left = b""
             if content:
@@ -189,7 +189,7 @@ class _Xz(io.RawIOBase):
                 return len(content)
 
     def _next_stream(self) -> bool:
-        """Begin with the next stream, if there is one: several may follow each other, with zeros between."""
+        """Start the next stream, if there is one: several may follow each other, with zeros between."""
         left = self._decompressor.unused_data
         while not left.strip(b"\0"):
             left = self._stream.read(_CHUNK)

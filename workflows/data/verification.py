@@ -1,6 +1,6 @@
-"""Taking images in: each is read once, decoded once and completely, measured, and a copy of its bytes is kept.
+"""Verifying images for an import: each is read once, decoded completely, measured, and copied into the store.
 
-Only so many images are in memory as are being worked on; of each that is done, a small record remains.
+Only the images being processed are in memory; of each one that is done, a small record remains.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pandas as pd
 
 from workflows.data.images import ImageFacts, decode, read_file
 from workflows.data.measures import Measures, measure, measured_images
+from workflows.data.rendering import Rendering
 from workflows.data.sources import SourceEntry
 from workflows.errors import ImageError
 from workflows.progress import Progress
@@ -29,12 +30,12 @@ from workflows.store.files import storage_errors
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_SETTLE_EVERY = 20  # images between two flushes of their names: what a cut may cost is decoded again
+_SETTLE_EVERY = 20  # images between two flushes of the journal: after a power failure, at most these are decoded again
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedImage:
-    """An image of a source after looking at it: what it is, or why it can't be used."""
+    """A verified image of a source: its facts, or why it can't be used."""
 
     entry: SourceEntry
     sha256: str = ""
@@ -45,42 +46,50 @@ class VerifiedImage:
 
 @dataclass(frozen=True, slots=True)
 class KnownImage:
-    """What was learnt of an image when it was decoded."""
+    """What is known of an image since it was decoded."""
 
     facts: ImageFacts
     measures: Measures
 
 
 class Journal:
-    """What is known of images by their SHA-256; what is learnt anew is written down at once.
+    """What is known of images by their SHA-256; new facts are written at once.
 
-    An import that was killed finds here what it had verified. Used by one process at a time.
+    After a killed import, the next attempt finds here what was verified. Used by one process at a time. `rendering` is how raw
+    samples are rendered, which affects their measures.
     """
 
-    def __init__(self, path: Path, known: Mapping[str, KnownImage]) -> None:
+    def __init__(self, path: Path, known: Mapping[str, KnownImage], rendering: Rendering | None = None) -> None:
         self._path = path
-        self.known = {**_written(path), **known}
+        self.rendering = rendering
+        self._key = rendering.key if rendering is not None else ""
+        self.known = {**_written(path, self._key), **known}
         self._stream: TextIO | None = None
 
     def __enter__(self) -> Journal:
         with storage_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._path.open("a", encoding="utf-8")
-            self._stream.write("\n")  # ends a line that a killed process left half-written
+            self._stream.write("\n")  # ends a line that a killed process left incomplete
         return self
 
     def __exit__(self, *_exception: object) -> None:
         if self._stream is not None:
-            with contextlib.suppress(OSError):  # a full disk: what is lost here is only decoded again
+            with contextlib.suppress(OSError):  # a full disk: what is lost here is just decoded again
                 self._stream.close()
 
     def note(self, images: Iterable[VerifiedImage]) -> None:
-        """Write down verified images, whose copies are safe in the store."""
+        """Record verified images, whose copies are safe in the store."""
         lines = []
         for image in images:
             if image.facts is not None and image.measures is not None and image.sha256 not in self.known:
                 self.known[image.sha256] = KnownImage(image.facts, image.measures)
-                record = {"sha256": image.sha256, **asdict(image.facts), "measures": asdict(image.measures)}
+                record = {
+                    "sha256": image.sha256,
+                    **asdict(image.facts),
+                    "measures": asdict(image.measures),
+                    "rendering": self._key,
+                }
                 lines.append(json.dumps(record) + "\n")
         if lines and self._stream is not None:
             with storage_errors(self._path):
@@ -88,11 +97,12 @@ class Journal:
                 self._stream.flush()
 
     def forget(self) -> None:
-        """Remove the file, once a version's own table holds all this."""
+        """Remove the file, once a version's own table holds all of it."""
         self._path.unlink(missing_ok=True)
 
 
-def _written(path: Path) -> dict[str, KnownImage]:
+def _written(path: Path, rendering: str) -> dict[str, KnownImage]:
+    """Return a journal's records with the current rendering; with another one, the measures differ."""
     known: dict[str, KnownImage] = {}
     if not path.exists():
         return known
@@ -101,14 +111,15 @@ def _written(path: Path) -> dict[str, KnownImage]:
             try:
                 record = json.loads(line)
                 sha256, measures = record.pop("sha256"), Measures(**record.pop("measures"))
-                known[sha256] = KnownImage(ImageFacts(**record), measures)
+                if record.pop("rendering") == rendering:
+                    known[sha256] = KnownImage(ImageFacts(**record), measures)
             except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # half a line, or written by an older programme; the image is verified again
+                continue  # an incomplete line, or one of an older release; the image is verified again
     return known
 
 
 def known_images(table: pd.DataFrame | None, measures: pd.DataFrame | None = None) -> dict[str, KnownImage]:
-    """Return what a version knows of its images, by SHA-256.
+    """Return what is known of a version's images, by SHA-256.
 
     Args:
         table: the version's rows.
@@ -133,11 +144,11 @@ def verify_images(
     progress: Progress,
     threads: int | None = None,
 ) -> list[VerifiedImage]:
-    """Decode every image and keep a copy of those that are sound; the outcome has the order of `entries`.
+    """Decode every image and store a copy of the sound ones; the outcome has the order of `entries`.
 
     Args:
-        journal: images verified before are not decoded again; new ones are noted there.
-        threads: decoders at once (they release Python's lock); default: one for each core, and one for the disk.
+        journal: images verified before are not decoded again; new ones are recorded there.
+        threads: number of concurrent decoders (they release Python's lock); default: one per core, plus one for the disk.
 
     Raises:
         StorageError: the store's disk is full, read-only or refuses.
@@ -146,26 +157,32 @@ def verify_images(
     unsettled: set[Path] = set()
 
     def verify(entry: SourceEntry) -> VerifiedImage:
-        return _verify(entry, blobs, unsettled, journal.known)
+        return _verify(entry, blobs, unsettled, journal.known, journal.rendering)
 
     for image in in_order(verify, entries, threads or cores() + 1):
         outcome.append(image)
         if len(outcome) % _SETTLE_EVERY == 0 or len(outcome) == len(entries):
-            # in this order: what the journal names is safe on the disk
+            # in this order: what the journal lists is safe on the disk
             blobs.settle(unsettled)
             journal.note(outcome[-_SETTLE_EVERY:])
             progress("import", len(outcome), len(entries), image.entry.relative)
     return outcome
 
 
-def _verify(entry: SourceEntry, blobs: Blobs, unsettled: set[Path], known: Mapping[str, KnownImage]) -> VerifiedImage:
+def _verify(
+    entry: SourceEntry,
+    blobs: Blobs,
+    unsettled: set[Path],
+    known: Mapping[str, KnownImage],
+    rendering: Rendering | None,
+) -> VerifiedImage:
     try:
-        # read once: what is judged is what is kept, even if somebody changes the file meanwhile
+        # read once: what is verified is what is stored, even if the file changes meanwhile
         content = read_file(entry.path)
         sha256 = hashlib.sha256(content).hexdigest()
         image = known.get(sha256) if blobs.path(sha256).exists() else None
         if image is None:
-            decoded = decode(content)
+            decoded = decode(content, rendering)
             image = KnownImage(decoded.facts, measure(decoded, content))
     except ImageError as error:
         return VerifiedImage(entry, reason=error.message)
@@ -188,7 +205,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads:
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
+    """Return how many CPUs this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS

@@ -1,4 +1,4 @@
-"""A data set's version: which images, with which labels, in which split. It never changes."""
+"""A version of a data set: its images with their labels and splits. It never changes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from typing import Literal
 
 import pandas as pd
 
+from workflows.data.rendering import Rendering
+from workflows.errors import StorageError
 from workflows.store.datasets import VersionRecord
 from workflows.store.files import read_metadata, read_table
 from workflows.store.store import Store
+from workflows.targets.base import Target
+from workflows.targets.registry import target_in
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+HELD_OUT: tuple[Literal["val", "test"], ...] = ("val", "test")
+"""Splits that are not trained on."""
+SPLIT_WORDS: dict[str, str] = {"train": "training", "val": "validation", "test": "test"}
 
 Action = Literal[
     "import",
@@ -30,20 +37,23 @@ Action = Literal[
     "split",
     "fix",
     "undo",
+    "redo",
+    "restore",
 ]
-"""What makes a version; the first three take images in, the others change what is there."""
+"""What makes a version; the first three import images, the others change existing ones."""
 IMPORTS: tuple[Action, ...] = ("import", "add", "mirror")
 
 IMAGES_FILE = "images.parquet"
 REPORT_FILE = "import.json"
-RATIOS_KEY = "ratios"  # in the table's own metadata: shares of train, val and test for images to come
+RATIOS_KEY = "ratios"  # in the table's metadata: shares of train, val and test for later images
+RENDERING_KEY = "rendering"  # there, too: how raw samples are rendered
 
-# One row for each image of a version.
+# One row per image of a version.
 #   path         in its source, with `/`
 #   width, height  pixels, upright
 #   mode, format, orientation  as stored in the file
 #   label, split null = the image has none yet
-#   group        images of one group are never on two sides; null = none
+#   group        images of one group are never in two splits; null = none
 #   source       folder that the image was imported from
 #   attributes   further columns of the label file, as JSON
 #   phash        perceptual hash; null until it is computed
@@ -70,11 +80,11 @@ class DatasetVersion:
     """One immutable version of a data set.
 
     Attributes:
-        classes: class names in natural order (2 before 10); a class's index is its place here.
+        classes: class names in natural order (2 before 10); a class's index is its position here.
         images: number of images.
         fingerprint: SHA-256 over all records; equal fingerprints mean equal content.
         source: folder that the newest images came from.
-        reason: why this version was made, in words.
+        reason: why this version was made, as text.
         folder: holds `images.parquet`, and `import.json` if an import made this version.
         given_split: whether the split came with the images.
         author: who made it; empty if that was not recorded.
@@ -116,7 +126,7 @@ class DatasetVersion:
         return table[table["label"].notna() & table["split"].notna()].reset_index(drop=True)
 
     def ratios(self) -> tuple[float, float, float] | None:
-        """Return the shares of train, val and test that were asked for; None if that is not known.
+        """Return the requested shares of train, val and test; None if unknown.
 
         Raises:
             StorageError: the file is missing or damaged.
@@ -126,6 +136,28 @@ class DatasetVersion:
             return None
         train, val, test = (float(share) for share in written.split(","))
         return train, val, test
+
+    def rendering(self) -> Rendering | None:
+        """Return how the raw samples of its images are rendered; None if it was made before renderings existed.
+
+        Raises:
+            StorageError: the file is missing or damaged.
+        """
+        path = self.folder / IMAGES_FILE
+        written = read_metadata(path).get(RENDERING_KEY)
+        try:
+            return Rendering.from_json(written) if written is not None else None
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageError(f"{path} has a rendering in an unknown format.", "Update Fieldguide.") from error
+
+    def target(self) -> Target:
+        """Return what its labels are; one for each image where it was made before there was a choice.
+
+        Raises:
+            StorageError: the file is missing or damaged.
+            DatasetError: this Fieldguide does not know its kind of labels.
+        """
+        return target_in(read_metadata(self.folder / IMAGES_FILE))
 
     def split_counts(self) -> pd.DataFrame:
         """Return the number of images, classes (rows, in order) by splits (columns train, val, test)."""
@@ -138,7 +170,7 @@ class DatasetVersion:
 
 
 def version_of(store: Store, record: VersionRecord) -> DatasetVersion:
-    """Return the version that a record of the store describes."""
+    """Return the version of a record in the store."""
     return DatasetVersion(
         name=record.dataset,
         number=record.number,
@@ -157,7 +189,7 @@ def version_of(store: Store, record: VersionRecord) -> DatasetVersion:
 
 
 def image_id(path: str, sha256: str) -> str:
-    """Return the id of the image with this content at this place of its source: 16 hex digits."""
+    """Return the id of the image with this content at this path of its source: 16 hex digits."""
     return hashlib.blake2b(f"{path}\0{sha256}".encode(), digest_size=8).hexdigest()
 
 
@@ -169,7 +201,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
     folded = tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part.casefold()) for part in parts)
-    return (*folded, (-1, 0, name))  # the name itself decides between `Dog` and `dog`, `1` and `01`
+    return (*folded, (-1, 0, name))  # the name itself orders `Dog` and `dog`, `1` and `01`
 
 
 def classes_of(table: pd.DataFrame) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """Drift: whether what a classifier sees in use still resembles what it was trained on.
 
-Two looks, neither of which needs the truth: the mix of the classes that it answers against the mix of its training
+Two tests, neither of which needs true labels: the mix of the classes that it answers against the mix of its training
 labels, and its confidences against those on the validation images. With many answers every small difference is
-"significant"; so each look asks for a small p-value *and* for a difference that matters.
+"significant"; so each test requires a small p-value *and* a relevant difference.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 LEAST_ANSWERS = 100
-"""Fewer answers say nothing."""
+"""With fewer answers there is no result."""
 LEVEL = 0.001
 LEAST_MIX = 0.15
 """Share of answers that would have to be of another class for the mixes to agree."""
@@ -34,8 +35,8 @@ class Drift:
         confidence_distance: Kolmogorov-Smirnov statistic, in [0, 1].
         confidence_p: its p-value (two-sided).
         classes: the classes whose share has changed most: name, share in training, share of the answers.
-        mean_confidence: of the validation images and of the recent answers.
-        reasons: what has drifted, in words; empty if nothing has, or too little is known.
+        mean_confidence: of the validation images and of the recent answers; NaN where there are none.
+        reasons: what has drifted, as text; empty if nothing has, or too little is known.
     """
 
     answers: int
@@ -49,7 +50,7 @@ class Drift:
 
     @property
     def drifted(self) -> bool:
-        """Whether somebody should look."""
+        """Whether drift was found."""
         return bool(self.reasons)
 
 
@@ -71,8 +72,8 @@ def find_drift(
     else:
         distance, p_value = 0.0, 1.0
     means = (
-        float(np.mean(validated)) if len(validated) else 0.0,
-        float(np.mean(confidences)) if len(confidences) else 0.0,
+        float(np.mean(validated)) if len(validated) else math.nan,
+        float(np.mean(confidences)) if len(confidences) else math.nan,
     )
     reasons = []
     if len(answered) >= LEAST_ANSWERS:

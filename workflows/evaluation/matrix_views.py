@@ -1,4 +1,4 @@
-"""Parts of a confusion matrix that a person can take in: an order, a block, a class with its rivals, groups.
+"""Readable parts of a confusion matrix: an order, a block, a class with its rivals, groups.
 
 Rows are the true class and columns the predicted class, as everywhere here.
 """
@@ -12,9 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflows.evaluation.confusion import IntArray, order_by_confusion
+from workflows.targets.single_label.confusion import order_by_confusion
+from workflows.targets.single_label.labels import IntArray
 
 Order = Literal["confusion", "name", "size"]
+LABELLED = 40
+"""Up to here all classes are drawn by name; beyond, only a block of them."""
+BLOCK = 30
+"""How many of the classes most confused with each other are drawn by name where there are too many for all."""
+ROWS, COLUMNS = "true class (rows)", "predicted class (columns)"
 
 
 def class_order(matrix: IntArray, classes: Sequence[str], by: Order) -> IntArray:
@@ -36,18 +42,18 @@ def class_order(matrix: IntArray, classes: Sequence[str], by: Order) -> IntArray
     return np.arange(len(classes), dtype=np.int64)
 
 
-def most_confused_classes(matrix: IntArray, limit: int) -> IntArray:
+def most_confused_classes(matrix: IntArray, limit: int, *, fill: bool = True) -> IntArray:
     """Return the classes of the most frequent mistakes (a for b and b for a count together), at most `limit`.
 
-    Where there are fewer mistakes than that, the largest other classes fill up.
+    Where there are fewer mistakes than that, the largest other classes fill up; not without `fill`.
     """
     wrong = matrix - np.diag(np.diag(matrix))
     mutual = np.triu(wrong + wrong.T)
     rows, columns = np.nonzero(mutual)
     by_count = np.argsort(-mutual[rows, columns], kind="stable")
     pairs = np.column_stack([rows[by_count], columns[by_count]])
-    largest = np.argsort(-matrix.sum(axis=1), kind="stable")
-    return _first_different(np.concatenate([pairs.ravel(), largest]), limit)
+    others = np.argsort(-matrix.sum(axis=1), kind="stable") if fill else np.zeros(0, dtype=np.int64)
+    return _first_different(np.concatenate([pairs.ravel(), others]), limit)
 
 
 def rivals_of(matrix: IntArray, place: int, limit: int) -> IntArray:

@@ -17,39 +17,36 @@ import pyarrow.parquet as pq
 
 from workflows.errors import RunError
 from workflows.evaluation.predictions import CLASSES_KEY
+from workflows.store.run_folder import RunFolder, StepFolder
+from workflows.targets.base import Target
+from workflows.targets.registry import target_in
 
 # What may have happened to an image since the step before; "" = nothing worth a word.
 CHANGES = ("", "newly right", "newly wrong", "other mistake")
 
-_FINAL_COLUMNS = ["image_id", "path", "split", "label", "predicted", "confidence", "correct", "log_loss"]
 _AGAIN = "Evaluate the run again: fieldguide evaluate RUN"
 
 
-def recorded_steps(folder: Path) -> list[int]:
-    """Return the evaluation steps whose answers lie in `folder` (`0001.parquet`, ...), in order."""
-    return sorted(int(path.stem) for path in folder.glob("*.parquet") if path.stem.isdigit())
-
-
-def read_step(folder: Path, step: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_step(folder: StepFolder, step: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read the answers of one step, with its class list.
 
     Returns:
-        A table of :func:`workflows.evaluation.predictions.step_table` and a column `correct`.
+        A table of :meth:`workflows.targets.base.Target.step_table` and a column `correct`.
 
     Raises:
         RunError: There is no such step, or its file is damaged.
+        DatasetError: This installation lacks the target that the file names.
     """
-    path = folder / f"{step:04d}.parquet"
+    path = folder.table(step)
     try:
-        frame = pd.read_parquet(path)
-        classes = tuple(frame["label"].cat.categories.astype(str))
+        table = pq.read_table(path)
+        return _target_of(table.schema).read_step(table.to_pandas())
     except FileNotFoundError as error:
-        known = recorded_steps(folder)
-        held = f"It has the steps {known[0]} to {known[-1]}." if known else "None is recorded yet."
-        raise RunError(f"The run has no evaluation step {step}.", held) from error
+        known = folder.steps()
+        steps = f"It has the steps {known[0]} to {known[-1]}." if known else "None is recorded yet."
+        raise RunError(f"The run has no evaluation step {step}.", steps) from error
     except (OSError, pa.ArrowException, KeyError, AttributeError) as error:
         raise RunError(f"The answers in {path} can't be read: {error}", "The file is damaged.") from error
-    return _judged(frame), classes
 
 
 def read_final(path: Path, split: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -60,18 +57,15 @@ def read_final(path: Path, split: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
     Raises:
         RunError: There is no such table, or it is damaged.
+        DatasetError: This installation lacks the target that the table names.
     """
     try:
-        table = pq.read_table(path, columns=_FINAL_COLUMNS, filters=[("split", "=", split)])
+        target = _target_of(pq.read_schema(path))
+        table = pq.read_table(path, columns=list(target.answer_columns), filters=[("split", "=", split)])
         classes = tuple(json.loads((table.schema.metadata or {})[CLASSES_KEY.encode()]))
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunError(f"The predictions in {path} can't be read: {error}", _AGAIN) from error
-    frame = table.to_pandas().drop(columns="split")
-    for name in ("label", "predicted"):
-        frame[name] = pd.Categorical(frame[name].astype(object), categories=pd.Index(list(classes)))
-    # the loss was clipped a little, which nobody can see in a probability
-    frame["label_confidence"] = np.exp(-frame["log_loss"].to_numpy(np.float64)).astype(np.float32)
-    return _judged(frame), classes
+    return target.read_answers(table.to_pandas().drop(columns="split"), classes), classes
 
 
 def best_answers(path: Path, image_id: str) -> list[tuple[str, float]]:
@@ -89,6 +83,18 @@ def best_answers(path: Path, image_id: str) -> list[tuple[str, float]]:
         return []
     best = sorted(rows[0]["probabilities"], reverse=True)
     return list(zip(rows[0]["top"], map(float, best), strict=False))
+
+
+def absent_of(run: RunFolder, split: str) -> tuple[str, ...]:
+    """Return the classes of a run that a split has no images of; none while its photos are not split yet.
+
+    The means over classes leave them out.
+    """
+    try:
+        records = pq.read_table(run.records)
+    except (OSError, pa.ArrowException):
+        return ()
+    return tuple(_target_of(records.schema).absent(records.to_pandas(), split))
 
 
 def with_changes(frame: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
@@ -116,8 +122,8 @@ def with_changes(frame: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFra
     return frame.assign(predicted_before=old, confidence_before=earlier["confidence"].to_numpy(), change=change)
 
 
-def course_of(folder: Path, image_id: str, steps: Sequence[int]) -> pd.DataFrame:
-    """Follow one image through the steps.
+def history_of(folder: StepFolder, image_id: str, steps: Sequence[int]) -> pd.DataFrame:
+    """Return the predictions for one image, step by step.
 
     Returns:
         `step`, `predicted`, `confidence`, `label_confidence`: one row for each step that answered it.
@@ -125,15 +131,14 @@ def course_of(folder: Path, image_id: str, steps: Sequence[int]) -> pd.DataFrame
     columns = ["predicted", "confidence", "label_confidence"]
     rows: list[dict[str, object]] = []
     for step in steps:
-        path = folder / f"{step:04d}.parquet"
+        path = folder.table(step)
         try:
             found = pq.read_table(path, columns=columns, filters=[("image_id", "=", image_id)]).to_pylist()
-        except (OSError, pa.ArrowException):  # a resumed training is writing the step anew
+        except (OSError, pa.ArrowException):  # a resumed training is writing the step again
             continue
         rows.extend({"step": step, **row} for row in found)
     return pd.DataFrame(rows, columns=["step", *columns])
 
 
-def _judged(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add `correct`, from the codes: both columns have the same categories."""
-    return frame.assign(correct=frame["label"].cat.codes.to_numpy() == frame["predicted"].cat.codes.to_numpy())
+def _target_of(schema: pa.Schema) -> Target:
+    return target_in({key.decode(): value.decode() for key, value in (schema.metadata or {}).items()})

@@ -10,20 +10,23 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from workflows.data.images import read_rgb
-from workflows.errors import UsageError
+from workflows.errors import ImageError, UsageError
 from workflows.explanation.heatmaps import heatmaps, overlay
+from workflows.explanation.methods import CLASSLESS, DEFAULT_METHODS
+from workflows.inference.model import ModelCard
 from workflows.inference.predictor import Predictor
 from workflows.progress import Progress, silent
 from workflows.store.files import atomic_path
+from workflows.store.run_folder import ExplanationFolder
 from workflows.store.store import Store
+from workflows.words import listed
 
 
 def explain_images(
     store: Store,
     run_id: str,
     paths: Sequence[Path],
-    methods: Sequence[str] = ("eigen-cam", "grad-cam++"),
+    methods: Sequence[str] = DEFAULT_METHODS,
     out: Path | None = None,
     device: str = "auto",
     target: str | None = None,
@@ -39,20 +42,21 @@ def explain_images(
         out: folder for the pictures; default `explained/` in the run's folder.
         device: as in training.
         target: class whose evidence to show; default the predicted one.
-        progress: told after each method.
+        progress: called after each method.
 
     Returns:
-        One record per photo and method: `path`, `method`, `predicted`, `confidence`, `target`, `picture`.
+        One record per photo and method: `path`, `method`, `predicted`, `confidence` in [0, 1], `target` (None for a method
+        that is not class-specific), `flat` (the map shows nothing), `picture`.
 
     Raises:
-        ImageError: a photo can't be read.
+        ImageError: photos can't be read; all of them are named.
         UsageError: an unknown method or class.
     """
     predictor = Predictor.load(store, run_id, device)
     card = predictor.card
     if target is not None and target not in card.classes:
-        raise UsageError(f"The model has no class {target}.", f"It has: {', '.join(card.classes[:20])}.")
-    squares = np.stack([card.transform(read_rgb(path)) for path in paths])
+        raise UsageError(f"The model has no class {target}.", f"It has: {listed(card.classes, full='its model card')}.")
+    squares = np.stack(_squares(card, paths))
     names = _file_names(paths)
     return explain_squares(
         predictor,
@@ -60,7 +64,7 @@ def explain_images(
         [str(path) for path in paths],
         names,
         methods,
-        out or store.run_folder(card.run_id) / "explained",
+        out or store.run_folder(card.run_id).explained,
         target,
         progress,
     )
@@ -82,17 +86,18 @@ def explain_squares(
     the records), `names` become the files' names.
     """
     out.mkdir(parents=True, exist_ok=True)
+    files = ExplanationFolder(out)
     classes = predictor.card.classes
     probabilities = predictor.probabilities(squares)
-    predicted = probabilities.argmax(1)
+    predicted = predictor.target.first_codes(probabilities)
     chosen = predicted if target is None else np.full(len(squares), classes.index(target))
     for square, name in zip(squares, names, strict=True):
-        _save(out / f"{name}_input.png", square)
+        _save(files.input(name), square)
     records = []
     for done, method in enumerate(methods, start=1):
         maps = heatmaps(predictor.model, squares, method, chosen.tolist())
         for i, (square, heatmap, name) in enumerate(zip(squares, maps, names, strict=True)):
-            picture = out / f"{name}_{method}.png"
+            picture = files.heatmap(name, method)
             _save(picture, overlay(square, heatmap))
             records.append(
                 {
@@ -100,7 +105,8 @@ def explain_squares(
                     "method": method,
                     "predicted": classes[predicted[i]],
                     "confidence": float(probabilities[i, predicted[i]]),
-                    "target": classes[chosen[i]],
+                    "target": None if method == CLASSLESS else classes[chosen[i]],
+                    "flat": not heatmap.any(),
                     "picture": str(picture),
                 }
             )
@@ -119,6 +125,24 @@ def choose_to_explain(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
     right = right.assign(turn=right.groupby("label").cumcount()).sort_values(["turn", "label"], kind="stable")
     wrong_count = min(len(wrong), max(count // 2, count - len(right)))
     return pd.concat([wrong.head(wrong_count), right.head(count - wrong_count).drop(columns="turn")])
+
+
+def _squares(card: ModelCard, paths: Sequence[Path]) -> list[np.ndarray]:
+    squares, faults = [], []
+    for path in paths:
+        try:
+            squares.append(card.transform.read(path))
+        except ImageError as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise ImageError(
+            f"{len(faults)} of {len(paths)} photos can't be read:",
+            "Repair these files or leave them out.",
+            problems=[error.message for error in faults],
+        )
+    return squares
 
 
 def _file_names(paths: Sequence[Path]) -> list[str]:

@@ -7,6 +7,7 @@ spoke for one class. The two side by side answer "did it look at the bird?" and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +15,17 @@ from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus, LayerCAM
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.image import show_cam_on_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from torch import nn
 
+from workflows.backbones.base import Backbone
+from workflows.backbones.network import Network
 from workflows.errors import UsageError
-from workflows.training.network import Classifier, to_input
+from workflows.explanation.methods import Method
 
 SMALLEST_MAP = 6
 """Cells per side that a map needs to show where something is (ImageNet models have 7 at 224 pixels)."""
 
-LAYERS = {8: 32, 6: 16, 4: 8, 2: 4}
-"""Last layer of each stage of YOLOv8-cls, and how many input pixels one of its cells spans."""
+LEAST_CONTRAST = 1e-3
+"""Share of a map's maximum by which its values must differ for the map to show something."""
 
 
 class OrientedEigenCAM(EigenCAM):
@@ -44,39 +46,54 @@ class OrientedEigenCAM(EigenCAM):
         return maps * sign[:, None, None]
 
 
-METHODS: dict[str, type[BaseCAM]] = {
-    "eigen-cam": OrientedEigenCAM,
-    "grad-cam": GradCAM,
-    "grad-cam++": GradCAMPlusPlus,
-    "layer-cam": LayerCAM,
+class _Flattened:
+    """Of a method: maps without contrast become zero everywhere.
+
+    The library stretches each map to [0, 1], however small its differences are: where nothing speaks for a class, or
+    everything alike, it would show rounding errors as evidence.
+    """
+
+    def get_cam_image(self, *given: Any) -> np.ndarray:
+        maps = np.maximum(np.nan_to_num(super().get_cam_image(*given)), 0.0)  # type: ignore[misc]
+        flat = np.ptp(maps, axis=(1, 2)) <= LEAST_CONTRAST * maps.max(axis=(1, 2))
+        return np.where(flat[:, None, None], 0.0, maps)
+
+
+class _EigenCAM(_Flattened, OrientedEigenCAM): ...
+
+
+class _GradCAM(_Flattened, GradCAM): ...
+
+
+class _GradCAMPlusPlus(_Flattened, GradCAMPlusPlus): ...
+
+
+class _LayerCAM(_Flattened, LayerCAM): ...
+
+
+METHODS: dict[Method, type[BaseCAM]] = {
+    "eigen-cam": _EigenCAM,
+    "grad-cam": _GradCAM,
+    "grad-cam++": _GradCAMPlusPlus,
+    "layer-cam": _LayerCAM,
 }
 
 
-class _Logits(nn.Module):
-    """The network with one tensor as its answer; the library can't take YOLO's tuple, nor the YOLO object."""
-
-    def __init__(self, model: Classifier) -> None:
-        super().__init__()
-        self.network = model
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.network(images)[1]
-
-
-def choose_layer(image_size: int) -> int:
-    """Return the deepest layer whose map has at least `SMALLEST_MAP` cells a side at `image_size` pixels."""
-    return next((layer for layer, span in LAYERS.items() if image_size // span >= SMALLEST_MAP), 2)
+def choose_layer(backbone: Backbone, image_size: int) -> int:
+    """Return the deepest layer whose map has at least `SMALLEST_MAP` cells a side at `image_size` pixels, else the first."""
+    spans = backbone.cam_layers
+    return next((layer for layer, span in spans.items() if image_size // span >= SMALLEST_MAP), min(spans))
 
 
 def heatmaps(
-    model: Classifier,
+    model: Network,
     squares: np.ndarray,
     method: str,
     classes: Sequence[int],
     layer: int | None = None,
     batch: int = 16,
 ) -> np.ndarray:
-    """Return a heat-map for each photo, float32 [n, side, side] in [0, 1].
+    """Return a heat-map for each photo, float32 [n, side, side] in [0, 1]; all zero where it is flat and shows nothing.
 
     Args:
         model: the classifier, in evaluation mode.
@@ -91,17 +108,17 @@ def heatmaps(
     """
     if method not in METHODS:
         raise UsageError(f"There is no heat-map method {method}.", f"Choose from: {', '.join(METHODS)}.")
-    chosen = choose_layer(squares.shape[1]) if layer is None else layer
-    if not 0 <= chosen < len(model.model) - 1:
+    chosen = choose_layer(model.backbone, squares.shape[1]) if layer is None else layer
+    if not 0 <= chosen < len(model.layers):
         raise UsageError(
-            f"Layer {chosen} is not one of 0 … {len(model.model) - 2}.", "Leave it out to have one chosen."
+            f"Layer {chosen} is not one of 0 … {len(model.layers) - 1}.", "Leave it out to have one chosen."
         )
     device = next(model.parameters()).device
     parts = []
     # gradients must reach the layer although the weights themselves don't learn here
-    with torch.enable_grad(), METHODS[method](_Logits(model), [model.model[chosen]]) as cam:
+    with torch.enable_grad(), METHODS[method](model, [model.layers[chosen]]) as cam:
         for start in range(0, len(squares), batch):
-            images = to_input(torch.from_numpy(np.ascontiguousarray(squares[start : start + batch])).to(device))
+            images = model.to_input(torch.from_numpy(np.ascontiguousarray(squares[start : start + batch])).to(device))
             targets = [ClassifierOutputTarget(number) for number in classes[start : start + batch]]
             parts.append(cam(input_tensor=images, targets=targets))
     return np.concatenate(parts) if parts else np.zeros((0, *squares.shape[1:3]), np.float32)

@@ -1,7 +1,7 @@
-"""A workflow as a picture in text: Mermaid, Graphviz, or boxes for the terminal.
+"""A workflow drawn as text: Mermaid, Graphviz, or boxes for the terminal.
 
-Names come from people, so each form escapes what its own syntax (or a terminal) would act on. A graph with
-faults is drawn as it stands, so that its faults can be seen.
+Names come from users, so each format escapes what its own syntax (or a terminal) would interpret. A graph with
+problems is drawn as it is, so that they can be seen.
 """
 
 from __future__ import annotations
@@ -12,22 +12,12 @@ from itertools import pairwise
 from typing import Any
 
 from workflows.graph.checks import topological_order
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.nodes import Node
 from workflows.graph.workflow import Workflow
 
 MAX_FIELDS = 6
 TERMINAL_WIDTH = 78
-
-# What stands in a node's box, in this order; the rest is in the YAML.
-SHOWN_FIELDS = {
-    "dataset": ("name", "version"),
-    "split": ("source", "train", "val", "test"),
-    "augmentation": ("crop_min", "horizontal_flip", "rotate", "brightness", "saturation", "erase"),
-    "model": ("family", "size", "image_size", "square", "weights"),
-    "training": ("epochs", "batch", "optimizer", "learning_rate", "class_weighting", "device"),
-    "evaluation": ("splits",),
-    "explanation": ("methods", "images"),
-}
 
 
 def to_mermaid(workflow: Workflow) -> str:
@@ -56,27 +46,29 @@ def to_graphviz(workflow: Workflow) -> str:
 
 
 def to_text(workflow: Workflow, reasons: bool = True, width: int = TERMINAL_WIDTH) -> str:
-    """Draw the workflow for a terminal: a box per node, and under each box why it is so.
+    """Draw the workflow for a terminal: a box per node, and under each box the reasons of its settings.
 
     Args:
-        reasons: whether to show them.
+        reasons: whether to show the reasons.
         width: columns of the terminal.
     """
     order = _drawing_order(workflow)
     linear = [(a.id, b.id) for a, b in pairwise(order)]
     pairs = [(edge.source, edge.target) for edge in workflow.edges]
+    led_to = {target for _, target in pairs}
+    gaps = [pair for pair in linear if pair[1] not in led_to]
     blocks = []
     for node in order:
         because = _because(workflow, node, width) if reasons else []
-        follows = any(source == node.id for source, _ in linear)
+        follows = any(source == node.id for source, target in linear if (source, target) in [*pairs, *gaps])
         blocks += [*_box(node, width), *because, *(["    │"] if follows else [])]
     others = [f"also: {source} -> {target}" for source, target in pairs if (source, target) not in linear]
-    gaps = [f"missing: {source} -> {target}" for source, target in linear if (source, target) not in pairs]
-    return "\n".join([*blocks, *others, *gaps]) + "\n"
+    missing = [f"missing: {source} -> {target}" for source, target in gaps]
+    return "\n".join([*blocks, *others, *missing]) + "\n"
 
 
 def _aliases(workflow: Workflow) -> dict[str, str]:
-    """Give every node a name that is no Mermaid keyword (`end`, `graph`) and holds no sign of its syntax."""
+    """Give every node a name that is not a Mermaid keyword (`end`, `graph`) and has no special characters."""
     ids = [node.id for node in workflow.nodes]
     ids += [end for edge in workflow.edges for end in (edge.source, edge.target)]
     return {id_: f"node{index}" for index, id_ in enumerate(dict.fromkeys(ids), start=1)}
@@ -97,11 +89,12 @@ def _label(node: Node) -> list[str]:
 
 
 def node_facts(node: Node) -> list[str]:
-    """Put the settings that matter most into words, such as "image_size 224"."""
-    values = node.settings.model_dump()
-    if node.kind == "split" and values["source"] == "version":
-        return ["as stored with the data set"]
-    fields = SHOWN_FIELDS[node.kind]
+    """Return the most important settings as text, such as "image_size 224"."""
+    kind, values = NODE_KINDS[node.kind], node.settings.model_dump()
+    sentence = kind.summary(node.settings)
+    if sentence is not None:
+        return [sentence]
+    fields = kind.shown_fields
     return [f"{field} {_value(values[field])}" for field in fields if values[field] is not None][:MAX_FIELDS]
 
 
@@ -119,7 +112,7 @@ def _clean(text: str) -> str:
 
 
 def _mermaid_text(text: str) -> str:
-    """Write every sign that Mermaid or HTML could act on as Mermaid's own character code."""
+    """Write every character that Mermaid or HTML could interpret as Mermaid's character code."""
     return "".join(c if c.isalnum() or c in " ,.:_-()/%+" else f"#{ord(c)};" for c in text)
 
 
@@ -141,7 +134,7 @@ def _box(node: Node, width: int) -> list[str]:
 
 
 def _because(workflow: Workflow, node: Node, width: int) -> list[str]:
-    """Tell the reasons of a node's settings; settings that share a reason share a line."""
+    """Return the reasons of a node's settings; settings that share a reason share a line."""
     shared: dict[str, list[str]] = {}
     for reason in workflow.reasons:
         if reason.node == node.id:

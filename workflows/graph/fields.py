@@ -1,4 +1,4 @@
-"""The settings' fields in words, for forms, help texts and error messages."""
+"""Descriptions of the settings' fields, for forms, help texts and error messages."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from workflows.graph.settings import NODE_KINDS
+from workflows.graph.kinds import NODE_KINDS
+from workflows.graph.settings import OneOf
 
 _OR_EMPTY = " or empty"
 _PATTERN = "pattern"
 
 
 class FieldDescription(NamedTuple):
-    """One field of a node kind, as a form or a help text shows it."""
+    """One field of a node kind, as shown in forms and help texts."""
 
     field: str
     type: str
-    """"whole number", "number", "text", "pattern" (text of a certain form, told by the description), "choice" or
+    """"whole number", "number", "text", "pattern" (text of a form given in the description), "choice" or
     "list"; with "or empty" if it may be null."""
     range: str
-    """The values allowed, such as "from 1 to 10,000" or "n, s, m, l, x"; empty if anything goes."""
+    """The allowed values, such as "from 1 to 10,000" or "n, s, m, l, x"; empty if there is no limit."""
     default: Any
     """The default; `...` if the field must be given."""
     description: str
 
     @property
     def expected(self) -> str:
-        """What a value must be, as an error message says it."""
+        """The expected value, for an error message."""
         kind = self.type.removesuffix(_OR_EMPTY)
         optional = _OR_EMPTY if kind != self.type else ""
         if kind in ("choice", "list"):
@@ -45,12 +46,15 @@ def describe_fields(kind: str) -> list[FieldDescription]:
     Raises:
         KeyError: no such kind.
     """
-    return [_describe(name, info) for name, info in NODE_KINDS[kind].model_fields.items()]
+    return [_describe(name, info) for name, info in NODE_KINDS[kind].settings.model_fields.items()]
 
 
 def _describe(name: str, info: FieldInfo) -> FieldDescription:
     annotation, optional = _without_none(info.annotation)
     type_, range_ = _type_words(annotation)
+    for rule in info.metadata:
+        if isinstance(rule, OneOf):
+            type_, range_ = "choice", ", ".join(rule.names())
     rules = limits(info)
     if "pattern" in rules:
         type_ = _PATTERN
@@ -97,7 +101,7 @@ def limits(info: FieldInfo) -> dict[str, Any]:
 
 
 def _range_words(rules: dict[str, Any]) -> str:
-    """Put constraints into words, such as "from 32 to 1,280, a multiple of 32"."""
+    """Return constraints as text, such as "from 32 to 1,280, a multiple of 32"."""
     rules = dict(rules)
     words = []
     if "ge" in rules and "le" in rules:

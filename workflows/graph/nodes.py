@@ -1,4 +1,4 @@
-"""The pieces of a graph: nodes with typed settings, edges, and what the recommender says about them."""
+"""The parts of a graph: nodes with typed settings, edges, reasons and the estimate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny, model_validator
 
-from workflows.graph.settings import NODE_KINDS, NodeSettings
+from workflows.graph.kinds import NODE_KINDS
+from workflows.graph.settings import NodeSettings
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 ID_RULE = "up to 64 letters, digits, _, . or -, starting with a letter or digit"
@@ -16,18 +17,18 @@ Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
 def is_id(text: str) -> bool:
-    """Say whether `text` may name a node."""
+    """Return whether `text` is a valid node id."""
     return re.fullmatch(ID_PATTERN.strip("^$"), text) is not None
 
 
 class Piece(BaseModel):
-    """What all pieces share: unknown fields are refused, values can't change after validation."""
+    """Base of all parts: unknown fields are rejected, values can't change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Node(Piece):
-    """One step of the graph. `settings` is of the class that `kind` names in `NODE_KINDS`."""
+    """One node of the graph. `settings` is of the class of its `kind` in `NODE_KINDS`."""
 
     id: NodeId
     kind: str
@@ -36,14 +37,13 @@ class Node(Piece):
     @model_validator(mode="before")
     @classmethod
     def _type_the_settings(cls, data: Any) -> Any:
-        """Give plain settings (from JSON) the type of the node's kind."""
+        """Convert plain settings (from JSON) to the class of the node's kind."""
         if not isinstance(data, dict):
             return data
         kind = data.get("kind")
-        settings_type = NODE_KINDS.get(kind) if isinstance(kind, str) else None
-        if settings_type is None:
-            raise ValueError(f"unknown kind {kind!r}; kinds are {', '.join(NODE_KINDS)}")
-        settings = data.get("settings", {})
+        if not isinstance(kind, str) or kind not in NODE_KINDS:
+            raise ValueError(f"unknown kind {kind!r}; known kinds: {', '.join(NODE_KINDS)}")
+        settings, settings_type = data.get("settings", {}), NODE_KINDS[kind].settings
         if isinstance(settings, NodeSettings) and not isinstance(settings, settings_type):
             raise ValueError(f"a {kind} node can't have {type(settings).__name__}")
         return {**data, "settings": settings_type.model_validate(settings)}
@@ -60,21 +60,23 @@ class Edge(Piece):
 
 
 class Reason(Piece):
-    """Why a field of a node has its value: in plain words, and on what evidence."""
+    """Why a field of a node has its value, and the evidence for it."""
 
     node: NodeId
     field: str = Field(min_length=1)
     value: JsonValue
-    because: str = Field(min_length=1, description="Plain words for a person who doesn't train networks.")
+    because: str = Field(
+        min_length=1, description="The reason in plain words, for a person who does not train networks."
+    )
     source: str = Field(min_length=1, description="The citation or the measurement behind it.")
 
 
 class Estimate(Piece):
-    """What a run is expected to cost, made before its start."""
+    """The expected cost of a run, estimated before its start."""
 
     seconds: Amount = Field(description="Wall-clock time of the whole run, in seconds.")
     seconds_low: Amount = Field(description="Lower end of the likely range.")
     seconds_high: Amount = Field(description="Upper end of the likely range.")
     memory_bytes: int = Field(ge=0, description="Peak memory on the training device, in bytes.")
     images_per_second: Amount = Field(description="Training images per second.")
-    basis: str = Field(min_length=1, description="What the estimate rests on.")
+    basis: str = Field(min_length=1, description="What the estimate is based on.")

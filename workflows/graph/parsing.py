@@ -1,4 +1,8 @@
-"""Plain data -> the validated parts of a workflow, or every problem at once."""
+"""Plain data -> the validated parts of a workflow, or every problem at once.
+
+Pydantic judges and collects inside a node's settings, a reason and the estimate. Around them we do: it has no result for
+what is partly wrong, and the graph is checked by the nodes that can be read even where others can't.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,15 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from workflows.goals import GOALS
 from workflows.graph.checks import did_you_mean, nearest, structure_problems
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.nodes import ID_RULE, Edge, Estimate, Node, Reason, is_id
 from workflows.graph.reading import Document, PathTo
-from workflows.graph.settings import NODE_KINDS
 from workflows.graph.validation import read_settings, shown
 
 WORKFLOW_FIELDS = ("name", "goal", "description", "nodes", "edges", "reasons", "estimate")
 NODE_FIELDS = ("id", "kind", "settings")
-GOALS = ("fast", "balanced", "accurate")
 P = TypeVar("P", bound=BaseModel)
 
 
@@ -27,7 +31,7 @@ class Parts(NamedTuple):
 
 
 def parse(document: Document) -> Parts:
-    """Validate a whole document. Nothing is raised: all that is wrong is in `problems`, with its line."""
+    """Validate a whole document. Nothing is raised: all problems are in `problems`, with their lines."""
     parser = _Parser(document)
     if not isinstance(document.data, dict):
         given = "nothing" if document.data is None else shown(document.data)
@@ -98,7 +102,7 @@ class _Parser:
         return []
 
     def nodes(self, value: Any, given: bool) -> tuple[list[Node | None], list[tuple[str, str | None]]]:
-        """Return each node (None where bad), and (id, kind) of those that can be told apart."""
+        """Return each node (None if invalid), and (id, kind) of those with a readable id."""
         nodes: list[Node | None] = []
         read: list[tuple[str, str | None]] = []
         for index, item in enumerate(self.items(value, "nodes", given)):
@@ -142,7 +146,8 @@ class _Parser:
         elif not isinstance(value, str) or value not in NODE_KINDS:
             near = did_you_mean(value, NODE_KINDS) if isinstance(value, str) else ""
             self.add(
-                (*path, "kind"), f"{label}: unknown kind {shown(value)}{near or '; kinds are ' + ', '.join(NODE_KINDS)}"
+                (*path, "kind"),
+                f"{label}: unknown kind {shown(value)}{near or '; known kinds: ' + ', '.join(NODE_KINDS)}",
             )
         else:
             return value
@@ -185,7 +190,7 @@ class _Parser:
             if reason is None:
                 continue
             if ids and reason.node not in ids:
-                self.add(path, f"reason {index + 1}: there is no node {reason.node!r}{did_you_mean(reason.node, ids)}")
+                self.add(path, f"reason {index + 1}: no node is called {reason.node!r}{did_you_mean(reason.node, ids)}")
             reasons.append(reason)
         return reasons
 

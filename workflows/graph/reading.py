@@ -1,8 +1,8 @@
-"""YAML text -> plain data, with the line of every part.
+"""From YAML text to plain data, with the line of every part.
 
-YAML is read as version 1.2's core schema says, not as PyYAML does by default (1.1): `no` and `on` are words
-and not switches, `1e-3` is a number, `007` stays text. Only plain data is taken in: no tags that make
-objects, no aliases (which let a small file grow without bound), no key given twice.
+YAML is read by version 1.2's core schema, not as PyYAML does by default (1.1): `no` and `on` are strings
+and not booleans, `1e-3` is a number, `007` stays text. Only plain data is accepted: no tags that create
+objects, no aliases (with which a small file can expand without bound), no duplicate keys.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ PLAIN_VALUES = [
 
 
 class Document(NamedTuple):
-    """The plain data of a YAML text, and where each part stands."""
+    """The plain data of a YAML text, and the line of each part."""
 
     data: Any
     lines: dict[PathTo, int]
     """Line number (from 1) by path, such as ("nodes", 2, "settings", "epochs")."""
     problems: list[str]
-    """Keys given twice, aliases, tags: what can be read around but must be mended."""
+    """Duplicate keys, aliases, tags: problems that do not stop the reading but must be fixed."""
 
     def line(self, *path: str | int) -> int:
         """Return the line of the part at `path`, or of the nearest part around it."""
@@ -50,7 +50,7 @@ class Document(NamedTuple):
 
 
 class PlainLoader(yaml.SafeLoader):
-    """A safe loader that resolves plain values as YAML 1.2 does and keeps aliases out."""
+    """A safe loader that resolves plain values as YAML 1.2 does and rejects aliases."""
 
     yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 - PyYAML's own way to replace its resolvers
 
@@ -89,7 +89,7 @@ def _syntax_problem(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Reader:
-    """Walks the composed nodes once."""
+    """Traverses the composed nodes once."""
 
     def __init__(self) -> None:
         self.lines: dict[PathTo, int] = {}
@@ -121,7 +121,7 @@ class _Reader:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
-                self.problems.append(f"line {line}: a field name must be a word")
+                self.problems.append(f"line {line}: a field name must be a string")
                 continue
             key = key_node.value
             if key in data:
@@ -137,7 +137,7 @@ class _Reader:
             return _SCALARS[node.tag](text)
         except ValueError:
             line, tag = node.start_mark.line + 1, node.tag.removeprefix(CORE)
-            self.problems.append(f"line {line}: {text[:40]!r} is not a value of the type {tag}")
+            self.problems.append(f"line {line}: {text[:40]!r} is not a value of type {tag}")
             return None
 
 

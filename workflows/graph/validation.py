@@ -1,4 +1,4 @@
-"""Values for a node's settings, judged all at once and in words."""
+"""Validation of a node's settings: all problems at once, as readable messages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pydantic_core import ErrorDetails
 
 from workflows.graph.checks import did_you_mean, nearest
 from workflows.graph.fields import FieldDescription, describe_fields, limits
-from workflows.graph.settings import NODE_KINDS, NodeSettings
+from workflows.graph.kinds import NODE_KINDS
+from workflows.graph.settings import NodeSettings
 
 
 class FieldProblem(NamedTuple):
-    """One bad field: its path within the settings (empty for a rule over several fields) and what is wrong."""
+    """One invalid field: its path within the settings (empty for a rule over several fields) and the problem."""
 
     path: str
     words: str
@@ -25,7 +26,7 @@ def read_settings(kind: str, values: Mapping[str, Any]) -> tuple[NodeSettings | 
     """Validate plain `values` as the settings of a `kind` node.
 
     Returns:
-        The settings and no problems, or None and every problem.
+        The settings and no problems, or None and all problems.
     """
     fields = {field.field: field for field in describe_fields(kind)}
     values = {name: _text_of(fields.get(name), value) for name, value in values.items()}
@@ -34,12 +35,12 @@ def read_settings(kind: str, values: Mapping[str, Any]) -> tuple[NodeSettings | 
         for name, value in values.items()
         if name in fields and isinstance(value, bool)
     ]
-    judged = {problem.path for problem in problems}
+    reported = {problem.path for problem in problems}
     try:
-        settings = NODE_KINDS[kind].model_validate(values)
+        settings = NODE_KINDS[kind].settings.model_validate(values)
     except ValidationError as error:
         found = [_in_words(kind, fields, detail) for detail in error.errors()]
-        unique = dict.fromkeys(problem for problem in found if problem.path.partition("[")[0] not in judged)
+        unique = dict.fromkeys(problem for problem in found if problem.path.partition("[")[0] not in reported)
         return None, problems + list(unique)
     return (None, problems) if problems else (settings, [])
 
@@ -53,18 +54,18 @@ def shown(value: Any) -> str:
 
 
 def _text_of(field: FieldDescription | None, value: Any) -> Any:
-    """Take a bare number as text where text is wanted: `device: 0`, or a data set named 2024."""
+    """Convert a number to text where text is expected: `device: 0`, or a data set called 2024."""
     wants_text = field is not None and field.type in ("text", "pattern")
     return str(value) if wants_text and isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _not_a_switch(field: FieldDescription, value: bool) -> FieldProblem:
-    """Refuse true and false, which would otherwise pass as the numbers 1 and 0: no field is a switch."""
+    """Reject true and false, which would otherwise pass as the numbers 1 and 0: no field is boolean."""
     return FieldProblem(field.field, f"expected {field.expected}, got {shown(value)}")
 
 
 def _in_words(kind: str, fields: dict[str, FieldDescription], error: ErrorDetails) -> FieldProblem:
-    """Put one of pydantic's errors into words that name what was expected and what was given."""
+    """Return one of pydantic's errors with the expected and the given value."""
     path = _path(error["loc"])
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
@@ -80,15 +81,15 @@ def _in_words(kind: str, fields: dict[str, FieldDescription], error: ErrorDetail
 
 
 def _remedy(kind: str, field: FieldDescription, error: ErrorDetails) -> str:
-    """Say how to mend a value, where that is clear."""
+    """Return how to correct a value, if that is clear."""
     given = error["input"]
     if error["type"] == "string_type" and isinstance(given, float):
         return "; put it in quotes"
     if error["type"] == "multiple_of" and isinstance(given, int):
-        rules = limits(NODE_KINDS[kind].model_fields[field.field])
+        rules = limits(NODE_KINDS[kind].settings.model_fields[field.field])
         below = given // rules["multiple_of"] * rules["multiple_of"]
         near = [n for n in (below, below + rules["multiple_of"]) if rules["ge"] <= n <= rules["le"]]
-        return f"; near it {' and '.join(map(str, near))} would do" if near else ""
+        return f"; try {' or '.join(map(str, near))}" if near else ""
     if error["type"] == "literal_error" and isinstance(given, str):
         return did_you_mean(given, field.range.split(", "))
     return ""

@@ -1,12 +1,12 @@
-"""A workflow: what happens to a data set from its images to an explained classifier, as a graph.
+"""A workflow: the graph of steps from a data set to an explained classifier.
 
 ::
 
     dataset -> split -> augmentation -> model -> training -> evaluation -> explanation
 
-Nodes carry typed settings (`workflows.graph.settings`), edges say what flows where, reasons say why each
-setting has its value, the estimate what a run will cost. A workflow never changes: `with_settings` makes
-another one. Its YAML form is read and written exactly (`loads(dumps(workflow)) == workflow`).
+Nodes carry typed settings (`workflows.graph.settings`), edges connect them, reasons explain why each
+setting has its value, the estimate is the expected cost of a run. A workflow is immutable: `with_settings` returns
+a new one. Its YAML form round-trips (`loads(dumps(workflow)) == workflow`).
 """
 
 from __future__ import annotations
@@ -15,36 +15,37 @@ from collections.abc import Sequence
 from graphlib import CycleError
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
 
 from workflows.errors import WorkflowError
+from workflows.goals import Goal
 from workflows.graph.checks import did_you_mean, structure_problems, topological_order
 from workflows.graph.fields import FieldDescription, describe_fields
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.nodes import Edge, Estimate, Node, Piece, Reason
 from workflows.graph.parsing import parse
+from workflows.graph.plan import main_nodes, predecessors
 from workflows.graph.reading import read_yaml
-from workflows.graph.settings import (
-    NODE_KINDS,
-    AugmentationSettings,
-    DatasetSettings,
-    EvaluationSettings,
-    ExplanationSettings,
-    ModelSettings,
-    NodeSettings,
-    SplitSettings,
-    TrainingSettings,
-)
+from workflows.graph.settings import NodeSettings
 from workflows.graph.templates import list_templates, template_text
 from workflows.graph.validation import read_settings
 from workflows.graph.writing import write_yaml
+
+if TYPE_CHECKING:
+    from workflows.nodes.augmentation import AugmentationSettings
+    from workflows.nodes.dataset import DatasetSettings
+    from workflows.nodes.evaluation import EvaluationSettings
+    from workflows.nodes.explanation import ExplanationSettings
+    from workflows.nodes.model import ModelSettings
+    from workflows.nodes.split import SplitSettings
+    from workflows.nodes.training import TrainingSettings
 
 __all__ = [
     "Edge",
     "Estimate",
     "FieldDescription",
-    "Goal",
     "Node",
     "Reason",
     "Workflow",
@@ -56,25 +57,16 @@ __all__ = [
     "loads",
 ]
 
-Goal = Literal["fast", "balanced", "accurate"]
 YOUR_CHOICE = "you chose this"
-
-# Changing one of these makes an earlier estimate wrong.
-COST_FIELDS = {
-    "dataset": {"name", "version"},
-    "split": {"source", "train_on", "train", "val", "test"},
-    "model": {"family", "size", "image_size"},
-    "training": {"epochs", "batch", "optimizer", "evaluate_every", "precision", "device", "workers"},
-    "evaluation": {"splits"},
-    "explanation": {"methods", "images"},
-}
 
 
 class Workflow(Piece):
-    """A graph of typed nodes. Building one checks its values; `problems()` judges its shape."""
+    """A graph of typed nodes. The constructor validates its values; `problems()` checks its structure."""
 
-    name: str = Field(min_length=1, description="What people call it.")
-    goal: Goal | None = Field(default=None, description="What it was recommended for; empty if a person made it.")
+    name: str = Field(min_length=1, description="Its name.")
+    goal: Goal | None = Field(
+        default=None, description="The goal it was recommended for; empty if it was written by hand."
+    )
     description: str = Field(default="", description="What it is for, in a sentence or two.")
     nodes: list[Node]
     edges: list[Edge]
@@ -98,16 +90,17 @@ class Workflow(Piece):
         reasons: Sequence[Reason] = (),
         estimate: Estimate | None = None,
     ) -> Workflow:
-        """Make the standard chain; settings left out have their defaults, each node's id is its kind."""
-        settings: dict[str, NodeSettings] = {
+        """Return the standard chain; omitted settings have their defaults, each node's id is its kind."""
+        given: dict[str, NodeSettings | None] = {
             "dataset": dataset,
-            "split": split or SplitSettings(),
-            "augmentation": augmentation or AugmentationSettings(),
-            "model": model or ModelSettings(),
-            "training": training or TrainingSettings(),
-            "evaluation": evaluation or EvaluationSettings(),
-            "explanation": explanation or ExplanationSettings(),
+            "split": split,
+            "augmentation": augmentation,
+            "model": model,
+            "training": training,
+            "evaluation": evaluation,
+            "explanation": explanation,
         }
+        settings = {kind: chosen or NODE_KINDS[kind].settings() for kind, chosen in given.items()}
         kinds = list(settings)
         return cls(
             name=name,
@@ -119,69 +112,88 @@ class Workflow(Piece):
             estimate=estimate,
         )
 
+    def nodes_of(self, kind: str) -> list[Node]:
+        """Return all nodes of a kind."""
+        return [node for node in self.nodes if node.kind == kind]
+
     def node(self, kind: str) -> Node:
-        """Return the one node of a kind.
+        """Return the node of a kind; of a kind that may occur more than once, the run's main one.
 
         Raises:
-            WorkflowError: there is none, or there are several.
+            WorkflowError: there is none, or there are several of a kind that may occur only once.
         """
-        found = [node for node in self.nodes if node.kind == kind]
+        found = self.nodes_of(kind)
+        if len(found) > 1 and NODE_KINDS[kind].repeatable:
+            return main_nodes(self.order(), predecessors(self)).get(kind, found[0])
         if len(found) != 1:
             raise WorkflowError(f"The workflow {self.name!r} has {len(found) or 'no'} {kind} nodes, but needs one.")
         return found[0]
 
+    def settings_of(self, kind: str) -> NodeSettings:
+        """Return the settings of `node(kind)`, or those that apply without one. Raises WorkflowError as `node` does."""
+        absent = NODE_KINDS[kind].left_out
+        return absent if absent is not None and not self.nodes_of(kind) else self.node(kind).settings
+
     @property
     def dataset(self) -> DatasetSettings:
         """The settings of the dataset node."""
-        return cast(DatasetSettings, self.node("dataset").settings)
+        return cast("DatasetSettings", self.settings_of("dataset"))
 
     @property
     def split(self) -> SplitSettings:
         """The settings of the split node."""
-        return cast(SplitSettings, self.node("split").settings)
+        return cast("SplitSettings", self.settings_of("split"))
 
     @property
     def augmentation(self) -> AugmentationSettings:
-        """The settings of the augmentation node."""
-        return cast(AugmentationSettings, self.node("augmentation").settings)
+        """The settings of the augmentation node; without one, no augmentation."""
+        return cast("AugmentationSettings", self.settings_of("augmentation"))
 
     @property
     def model(self) -> ModelSettings:
         """The settings of the model node."""
-        return cast(ModelSettings, self.node("model").settings)
+        return cast("ModelSettings", self.settings_of("model"))
 
     @property
     def training(self) -> TrainingSettings:
         """The settings of the training node."""
-        return cast(TrainingSettings, self.node("training").settings)
+        return cast("TrainingSettings", self.settings_of("training"))
 
     @property
     def evaluation(self) -> EvaluationSettings:
-        """The settings of the evaluation node."""
-        return cast(EvaluationSettings, self.node("evaluation").settings)
+        """The settings of the evaluation node; without one, the defaults, which training uses, too."""
+        return cast("EvaluationSettings", self.settings_of("evaluation"))
 
     @property
     def explanation(self) -> ExplanationSettings:
-        """The settings of the explanation node."""
-        return cast(ExplanationSettings, self.node("explanation").settings)
+        """The settings of the explanation node; without one, no heat-maps."""
+        return cast("ExplanationSettings", self.settings_of("explanation"))
 
     def with_settings(self, kind: str, **changes: Any) -> Workflow:
-        """Return this workflow with other settings in its `kind` node, chosen by a person.
+        """Return this workflow with other settings in its `kind` node, chosen by the user.
 
         The reasons of the fields changed become "you chose this"; the estimate is dropped if it no longer holds.
 
         Raises:
-            WorkflowError: no such node or field, or values out of range; names them all.
+            WorkflowError: no such node or field, or values out of range; lists them all.
         """
         if kind not in NODE_KINDS:
-            raise WorkflowError(f"There is no node kind {kind!r}{did_you_mean(kind, NODE_KINDS)}.")
-        node = self.node(kind)
+            raise WorkflowError(f"Unknown node kind {kind!r}{did_you_mean(kind, NODE_KINDS)}.")
+        return self.with_node_settings(self.node(kind).id, **changes)
+
+    def with_node_settings(self, node_id: str, **changes: Any) -> Workflow:
+        """Do the same as `with_settings` for the node of this id. Raises WorkflowError."""
+        node = next((node for node in self.nodes if node.id == node_id), None)
+        if node is None:
+            ids = [node.id for node in self.nodes]
+            raise WorkflowError(f"The workflow {self.name!r} has no node {node_id!r}{did_you_mean(node_id, ids)}.")
+        kind = node.kind
         settings, problems = read_settings(kind, {**node.settings.model_dump(), **changes})
         if settings is None:
             lines = [f"{kind}: " + (f"field {p.path!r}: " if p.path else "") + p.words for p in problems]
-            raise WorkflowError(f"These settings can't be used in the workflow {self.name!r}:", lines)
+            raise WorkflowError(f"These settings are invalid in the workflow {self.name!r}:", lines)
         changed = {field for field in changes if getattr(settings, field) != getattr(node.settings, field)}
-        stale = changed & COST_FIELDS.get(kind, set())
+        stale = changed & NODE_KINDS[kind].cost_fields
         return self.model_copy(
             update={
                 "nodes": [Node(id=n.id, kind=n.kind, settings=settings) if n is node else n for n in self.nodes],
@@ -193,14 +205,14 @@ class Workflow(Piece):
     def for_dataset(self, name: str, version: int | None = None) -> Workflow:
         """Return this workflow for another data set or version; only its dataset node changes.
 
-        Unlike `with_settings` this gives no reason: to run a workflow on some data is not a choice within it.
+        Unlike `with_settings` this adds no reason: the data set is not a choice within the workflow.
         The estimate is dropped if the data differ.
 
         Raises:
             WorkflowError: there is not exactly one dataset node.
         """
         node = self.node("dataset")
-        settings = DatasetSettings(name=name, version=version)
+        settings = NODE_KINDS["dataset"].settings.model_validate({"name": name, "version": version})
         nodes = [Node(id=n.id, kind=n.kind, settings=settings) if n is node else n for n in self.nodes]
         estimate = self.estimate if settings == node.settings else None
         return self.model_copy(update={"nodes": nodes, "estimate": estimate})
@@ -211,11 +223,11 @@ class Workflow(Piece):
             field: Reason(node=node_id, field=field, value=values[field], because=YOUR_CHOICE, source="you")
             for field in fields
         }
-        kept = [
+        others = [
             yours.pop(reason.field) if reason.node == node_id and reason.field in yours else reason
             for reason in self.reasons
         ]
-        return kept + list(yours.values())
+        return others + list(yours.values())
 
     def reason(self, kind: str, field: str) -> Reason | None:
         """Return the reason for a field of the `kind` node, if one is known."""
@@ -223,19 +235,19 @@ class Workflow(Piece):
         return next((reason for reason in self.reasons if (reason.node, reason.field) == (node_id, field)), None)
 
     def order(self) -> list[Node]:
-        """Return the nodes so that each comes after all it takes input from.
+        """Return the nodes ordered so that each comes after all its inputs.
 
         Raises:
-            WorkflowError: the edges go in a circle or to nodes that don't exist.
+            WorkflowError: the edges form a cycle or refer to missing nodes.
         """
         nodes = {node.id: node for node in self.nodes}
         try:
             return [nodes[id_] for id_ in topological_order(list(nodes), self._edge_pairs())]
         except (CycleError, KeyError):
-            raise WorkflowError(f"The workflow {self.name!r} has no order.", self.problems()) from None
+            raise WorkflowError(f"The workflow {self.name!r} has no valid order.", self.problems()) from None
 
     def problems(self) -> list[str]:
-        """Return one line for each fault in the graph's shape; a sound graph has none."""
+        """Return one line per problem in the graph's structure; a valid graph has none."""
         problems = structure_problems([(node.id, node.kind) for node in self.nodes], self._edge_pairs())
         ids = {node.id for node in self.nodes}
         strangers = dict.fromkeys(reason.node for reason in self.reasons if reason.node not in ids)
@@ -246,10 +258,10 @@ class Workflow(Piece):
 
 
 def load_workflow(path: Path) -> Workflow:
-    """Read a workflow from a YAML file; where no such file is, `path` may be a template's name.
+    """Read a workflow from a YAML file; if there is no such file, `path` may be a template's name.
 
     Raises:
-        WorkflowError: it can't be read, or is wrong; names every bad node and field at once.
+        WorkflowError: it can't be read, or is invalid; lists all invalid nodes and fields.
     """
     path = Path(path)
     if str(path) in list_templates() and not path.exists():
@@ -257,18 +269,18 @@ def load_workflow(path: Path) -> Workflow:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise WorkflowError(f"{path} is not text in UTF-8, so it can't be a workflow.") from error
+        raise WorkflowError(f"{path} is not UTF-8 text, so it can't be a workflow.") from error
     except OSError as error:
         hint = (
-            "Make one with: fieldguide workflow recommend NAME -o wf.yaml\n"
-            f"or take a template by its name: {', '.join(list_templates())}"
+            "Create one with: fieldguide workflow recommend NAME -o wf.yaml\n"
+            f"or use a template by its name: {', '.join(list_templates())}"
         )
         raise WorkflowError(f"The workflow {path} can't be read: {error.strerror}.", hint=hint) from error
     return loads(text, str(path))
 
 
 def load_template(name: str) -> Workflow:
-    """Read a ready-made workflow; put a data set's name in with `with_settings("dataset", name=...)`.
+    """Read a template; set the data set's name with `with_settings("dataset", name=...)`.
 
     Raises:
         WorkflowError: no such template.
@@ -280,16 +292,16 @@ def loads(text: str, where: str = "the workflow") -> Workflow:
     """Read a workflow from YAML text; `where` names the text in messages.
 
     Raises:
-        WorkflowError: with every bad node and field: where it stands, what was expected and what was given.
+        WorkflowError: with every invalid node and field: its line, the expected and the given value.
     """
     values, problems = parse(read_yaml(text, where))
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
-        hint = "fieldguide workflow recommend NAME -o wf.yaml writes a sound one to compare with."
+        hint = "fieldguide workflow recommend NAME -o wf.yaml writes a valid one to compare with."
         raise WorkflowError(f"{where} has {count}:", problems, hint)
     return Workflow(**values)
 
 
 def dumps(workflow: Workflow) -> str:
-    """Write a workflow as YAML that opens with what it is for and the command that runs it."""
+    """Write a workflow as YAML that begins with its description and the command that runs it."""
     return write_yaml(workflow.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Plain data of a workflow -> YAML for people: what it is for, its command, then one block per node."""
+"""From plain data of a workflow to readable YAML: description, command, then one block per node."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import yaml
 
+from workflows.graph.kinds import NODE_KINDS
 from workflows.graph.reading import CORE, PLAIN_VALUES
-from workflows.graph.settings import NODE_KINDS
 
 WIDTH = 110
 
 
 class PlainDumper(yaml.SafeDumper):
-    """A safe dumper that quotes every text that YAML 1.1 or 1.2 would take for something else."""
+    """A safe dumper that quotes every string that YAML 1.1 or 1.2 would read as another type."""
 
     # a copy: `add_implicit_resolver` would otherwise share SafeDumper's lists
     yaml_implicit_resolvers = {first: list(rules) for first, rules in yaml.SafeDumper.yaml_implicit_resolvers.items()}  # noqa: RUF012
@@ -26,7 +26,7 @@ class PlainDumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Write text with signs that are not printable (line breaks of all kinds among them) in double quotes.
+    """Write text with unprintable characters (including line breaks of all kinds) in double quotes.
 
     There they are escaped; in PyYAML's other styles U+0085, U+2028 and U+2029 come back as spaces.
     """
@@ -65,9 +65,10 @@ def _header(data: dict[str, Any]) -> str:
 
 
 def _node(node: dict[str, Any]) -> str:
-    """Write one node as an item of the list of nodes, under a comment that says what it does."""
-    purpose = (NODE_KINDS[node["kind"]].__doc__ or "").splitlines()[0]
-    return textwrap.indent(_comment(purpose) + _dump([node]), "  ", lambda line: line.strip() != "")
+    """Write one node as an item of the list of nodes, under a comment with its purpose."""
+    return textwrap.indent(
+        _comment(NODE_KINDS[node["kind"]].purpose) + _dump([node]), "  ", lambda line: line.strip() != ""
+    )
 
 
 def _dump(data: Any) -> str:
@@ -77,6 +78,6 @@ def _dump(data: Any) -> str:
 
 
 def _comment(text: str) -> str:
-    """Make comment lines of any text; what can't stand in a comment is left out."""
+    """Turn any text into comment lines; characters not allowed in a comment are dropped."""
     words = "".join(character if character.isprintable() else " " for character in text)
     return "".join(f"# {line}\n" for line in textwrap.wrap(words, WIDTH - 2)) or "#\n"

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from workflows.data.images import read_rgb
+from workflows.backbones.network import Network
 from workflows.errors import FieldguideError, UsageError
 from workflows.inference.model import ModelCard, load_model
 from workflows.progress import Progress, silent
 from workflows.store.store import Store
+from workflows.targets.registry import target_named
 from workflows.training.devices import torch_device
-from workflows.training.network import Classifier, logits_of
+from workflows.training.network import logits_of
 
 BATCH = 64
 
@@ -26,20 +27,25 @@ BATCH = 64
 class Predictor:
     """A loaded classifier. Keeps the model warm between calls."""
 
-    def __init__(self, model: Classifier, card: ModelCard, device: torch.device) -> None:
+    def __init__(self, model: Network, card: ModelCard, device: torch.device) -> None:
         self.model, self.card, self.device = model, card, device
+        self.target = target_named(card.target)
 
     @classmethod
     def load(cls, store: Store, run_id: str, device: str = "auto") -> Predictor:
         """Load the classifier of a run. Raises RunError if there is no such run or it has no model yet."""
         run = store.runs.get(run_id)
         chosen = torch_device(device)
-        model, card = load_model(store.run_folder(run.run_id) / "model", chosen)
+        model, card = load_model(store.run_folder(run.run_id).model, chosen)
         return cls(model, card, chosen)
 
     def probabilities(self, squares: np.ndarray) -> np.ndarray:
-        """Return float32 [n, classes] for the network's inputs (uint8 [n, side, side, 3])."""
-        return logits_of(self.model, squares, self.device, BATCH).softmax(1).numpy()
+        """Return float32 [n, classes] for the network's inputs (uint8 [n, side, side, 3]), calibrated.
+
+        The one place where the card's temperature is applied: whatever shows a confidence got it from here.
+        """
+        logits = logits_of(self.model, squares, self.device, BATCH)
+        return self.target.probabilities(logits, self.card.calibration.temperature).numpy()
 
     def predict(self, paths: Sequence[Path], top: int = 5, progress: Progress = silent) -> list[dict[str, Any]]:
         """Predict photos, in the order given.
@@ -59,7 +65,7 @@ class Predictor:
 
     def _decode(self, path: Path) -> np.ndarray | str:
         try:
-            return self.card.transform(read_rgb(path))
+            return self.card.transform.read(path)
         except FieldguideError as error:
             return error.message
         except OSError as error:
@@ -74,8 +80,8 @@ class Predictor:
         ]
 
     def _record(self, path: Path, probabilities: np.ndarray, top: int) -> dict[str, Any]:
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        best = [{"label": self.card.classes[i], "confidence": float(probabilities[i])} for i in order]
+        answers = self.target.decode(probabilities, self.card.classes, top)
+        best = [{"label": name, "confidence": confidence} for name, confidence in answers]
         return {"path": str(path), **best[0], "top": best}
 
 

@@ -1,4 +1,4 @@
-"""The recommender at work on a store: facts of a stored version, this machine, its earlier runs."""
+"""The recommender applied to a store: facts of a stored version, this machine, its earlier runs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from workflows.graph.workflow import Goal, Workflow
+from workflows.goals import Goal
+from workflows.graph.workflow import Workflow
 from workflows.progress import Progress, silent
 from workflows.recommend.estimate import Measurement, Speed, estimate, measured_speed, probed_speed
 from workflows.recommend.facts import dataset_facts, pixel_reader
 from workflows.recommend.hardware import Hardware, detect_hardware, training_rate
-from workflows.recommend.probes import keep_probe, kept_probe
+from workflows.recommend.probes import store_probe, stored_probe
 from workflows.recommend.rules import recommend
+from workflows.state import State
 
 if TYPE_CHECKING:
     from workflows.data.version import DatasetVersion
-    from workflows.store.runs import RunRecord
+    from workflows.store.run_record import RunRecord
     from workflows.store.store import Store
 
 
@@ -38,17 +40,17 @@ def recommend_for(
 ) -> Workflow:
     """Recommend a workflow for a stored version on this machine; see `rules.recommend` for the arguments.
 
-    `progress` is told what takes long, as stage `workflow`.
+    `progress` is called with stage `workflow` during long operations.
 
     Raises:
         DatasetError: the version has no training images or a single class.
-        DeviceError: `device` is not there.
-        UsageError, WorkflowError: a wish is out of range.
+        DeviceError: `device` does not exist.
+        UsageError, WorkflowError: a requested value is out of range.
     """
-    progress("workflow", 0, 1, "looking at this machine")
+    progress("workflow", 0, 1, "checking this machine")
     hardware = detect_hardware(device)
     return recommend(
-        dataset_facts(version, pixel_reader(store)),
+        dataset_facts(version, pixel_reader(store, version.rendering())),
         goal,
         hardware,
         image_size=image_size,
@@ -61,13 +63,13 @@ def recommend_for(
 
 
 def with_estimate(store: Store, version: DatasetVersion, workflow: Workflow) -> Workflow:
-    """Return `workflow` with an estimate of what it costs on a stored version and the device that it names.
+    """Return `workflow` with an estimate of its cost on a stored version and its device.
 
-    For workflows that a person wrote or changed; a recommended one has its estimate already.
+    For workflows written or changed by hand; a recommended one already has an estimate.
 
     Raises:
         DatasetError: the version has no training images or a single class.
-        DeviceError: the workflow's device is not there.
+        DeviceError: the workflow's device does not exist.
     """
     hardware = detect_hardware(workflow.training.device)
     facts = dataset_facts(version)
@@ -78,19 +80,19 @@ def with_estimate(store: Store, version: DatasetVersion, workflow: Workflow) -> 
 
 
 def device_speed(store: Store, hardware: Hardware, progress: Progress = silent) -> Speed:
-    """Return the training speed of a device: known, or else measured for a second, which is kept."""
+    """Return the training speed of a device: known, or else measured for a second and stored."""
     if known := known_speed(store, hardware):
         return known
-    progress("workflow", 0, 1, "measuring how fast this machine learns; on a busy machine this can take a minute")
+    progress("workflow", 0, 1, "measuring the training speed of this machine; on a busy machine this can take a minute")
     speed = probed_speed(training_rate(hardware), hardware)
-    keep_probe(store, hardware, speed)
-    progress("workflow", 1, 1, "measured how fast this machine learns")
+    store_probe(store, hardware, speed)
+    progress("workflow", 1, 1, "measured the training speed of this machine")
     return speed
 
 
 def known_speed(store: Store, hardware: Hardware) -> Speed | None:
-    """Return the training speed of a device by its finished runs, or as it was once measured; None if neither."""
-    return measured_speed(measurements(store.runs.list(), hardware), hardware.kind) or kept_probe(store, hardware)
+    """Return the training speed of a device from its finished runs, or from an earlier measurement; None if neither."""
+    return measured_speed(measurements(store.runs.list(), hardware), hardware.kind) or stored_probe(store, hardware)
 
 
 def measurements(runs: Iterable[RunRecord], hardware: Hardware) -> list[Measurement]:
@@ -105,16 +107,16 @@ def measurements(runs: Iterable[RunRecord], hardware: Hardware) -> list[Measurem
 
 
 def _ran_on(run: RunRecord, hardware: Hardware) -> bool:
-    return run.state == "finished" and run.host == socket.gethostname() and run.device == hardware.device
+    return run.state == State.FINISHED and run.host == socket.gethostname() and run.device == hardware.device
 
 
 def _measurement(run: RunRecord) -> Measurement | None:
-    """Read a run's model and speed from its documents; None where another release wrote them otherwise."""
-    speed = (run.result or {}).get("images_per_second")
-    if not isinstance(speed, int | float) or run.workflow is None:
+    """Read a run's model and speed from its documents; None if another release wrote them in another form."""
+    speed = run.result.images_per_second if run.result else None
+    if speed is None or run.workflow is None:
         return None
     try:
         model = Workflow.model_validate(run.workflow).model
     except ValidationError:
         return None
-    return Measurement(model.size, model.image_size, float(speed))
+    return Measurement(model.size, model.image_size, speed, model.family)

@@ -1,4 +1,4 @@
-"""Rules for the random changes of training images: strong enough to teach, never so that a label becomes wrong."""
+"""Rules for the random changes of training images: strong enough to help, but never so that a label becomes wrong."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from workflows.recommend.situation import Chosen, Situation, choose
 
 
 def flips(situation: Situation, chosen: Chosen) -> list[Reason]:
-    """Mirror only what means the same in the mirror; turn only what has no up."""
+    """Flip only images whose meaning stays the same; rotate only those without an upright orientation."""
     orientation = situation.facts.orientation
     source = evidence.MEANING
     horizontal = 0.0 if orientation.meaningful else recipe.FLIP
     turned = recipe.FLIP if orientation.free else 0.0
-    upright = orientation.because if orientation.free else "most pictures have an up and a down, and so will new ones"
+    upright = orientation.because if orientation.free else "most photos have an up and a down, and so will new ones"
     return [
         choose("augmentation.horizontal_flip", horizontal, orientation.because, source),
         choose("augmentation.vertical_flip", turned, upright, source),
@@ -22,9 +22,9 @@ def flips(situation: Situation, chosen: Chosen) -> list[Reason]:
 
 
 def geometry(situation: Situation, chosen: Chosen) -> list[Reason]:
-    """Cut, turn and shift: gently for signs, which fill their image; by goal for photos."""
+    """Crop, rotate and shift: gently for signs, which fill their image; depending on the goal for photos."""
     if situation.facts.orientation_matters:
-        because = "a sign cut in half is another sign; small turns, shifts and zooms are what writing does by itself"
+        because = "half a sign is another sign; small rotations, shifts and zooms occur naturally in writing"
         values = {
             "crop_min": recipe.SIGN_CROP_MIN,
             "crop_aspect": recipe.SIGN_CROP_ASPECT,
@@ -34,7 +34,7 @@ def geometry(situation: Situation, chosen: Chosen) -> list[Reason]:
         }
         return [choose(f"augmentation.{name}", value, because, evidence.MEANING) for name, value in values.items()]
     if chosen["model.square"] != "crop":
-        because = "evaluation sees images whole, so training must see nearly all of them too"
+        because = "evaluation uses whole images, so training crops must show nearly all of them"
         return [choose("augmentation.crop_min", recipe.WHOLE_CROP_MIN, because, evidence.FLOWERS_SQUARE)]
     because = (
         f"the goal {situation.goal!r} trains {_length(situation)}, and the longer the training, the stronger the crops"
@@ -47,7 +47,7 @@ def _length(situation: Situation) -> str:
 
 
 def colour(situation: Situation, chosen: Chosen) -> list[Reason]:
-    """Shift colours only where there are any."""
+    """Shift colours only if there are any."""
     if situation.facts.colour:
         return []
     because = "the images are grey: there is no colour to change"
@@ -55,13 +55,13 @@ def colour(situation: Situation, chosen: Chosen) -> list[Reason]:
 
 
 def erasing(situation: Situation, chosen: Chosen) -> list[Reason]:
-    """Hide a part now and then in long trainings, so that no single detail decides."""
+    """Erase random parts in long trainings, so that no single detail decides."""
     if situation.facts.orientation_matters:
         because = "an erased stroke can turn one sign into another"
         return [choose("augmentation.erase", 0.0, because, evidence.MEANING)]
     epochs = chosen["training.epochs"]
     if epochs < recipe.ERASE_FROM_EPOCHS:
-        because = f"{epochs} epochs are too few to profit from hidden parts"
+        because = f"{epochs} epochs are too few to benefit from erased parts"
         return [choose("augmentation.erase", 0.0, because, evidence.IMAGENETTE)]
-    because = f"in {epochs} epochs each image returns often; hiding parts of it keeps it instructive"
+    because = f"in {epochs} epochs each image is seen often; erasing parts of it keeps it informative"
     return [choose("augmentation.erase", recipe.ERASE, because, evidence.RANDOM_ERASING)]

@@ -1,4 +1,4 @@
-"""What the recommender needs to know of a data set: counts, shapes, colour, and what a flip would do to its meaning."""
+"""The facts of a data set for the recommender: counts, shapes, colour, and whether flips change its meaning."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from workflows.data.audit.run import kept_audit
+from workflows.data.audit.run import stored_audit
 from workflows.errors import DatasetError
-from workflows.recommend.orientation import Orientation, judge_orientation
+from workflows.recommend.orientation import Orientation, infer_orientation
 
 if TYPE_CHECKING:
+    from workflows.data.rendering import Rendering
     from workflows.data.version import DatasetVersion
     from workflows.store.store import Store
 
@@ -22,19 +23,22 @@ PixelReader = Callable[[str], np.ndarray]
 """SHA-256 of an image -> its pixels, uint8 height × width × 3."""
 
 COLOUR_SAMPLE = 64
-"""Images whose pixels are looked at to tell grey from colour."""
+"""Number of images sampled to distinguish grey from colour."""
 
 GREY_CHANNEL_SPREAD = 12
-"""A pixel is grey if its channels differ by at most this many levels of 255 (JPEG's chroma rounding moves them)."""
+"""A pixel is grey if its channels differ by at most this many levels of 255 (JPEG's chroma rounding changes them)."""
 
 GREY_PIXEL_SHARE = 0.99
 """An image is grey if this share of its pixels is."""
 
 GREY_IMAGE_SHARE = 0.95
-"""A data set is grey if this share of the images looked at is."""
+"""A data set is grey if this share of the sampled images is."""
 
 GREY_MODES = {"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"}
 """Pillow's modes without colour."""
+
+LEAKS = ("leak-exact", "leak-near")
+"""Findings of the audit that never count the same image twice."""
 
 NOT_SQUARE = 1.05
 """An image is not square if one side is longer than the other by more than this factor."""
@@ -49,7 +53,7 @@ class Facts:
     images: int
     class_names: tuple[str, ...]
     per_class: dict[str, int] = field(hash=False)
-    """Training images of each class, those without any included."""
+    """Training images of each class, including classes without any."""
     train_images: int
     val_images: int
     test_images: int
@@ -68,11 +72,13 @@ class Facts:
     orientation: Orientation
     given_split: bool = False
     audited: bool = True
-    """Whether a training finds the audit done; else it begins with that."""
+    """Whether the version is already audited; otherwise training starts with the audit."""
+    leaking: int = 0
+    """Held-out images that look like a training image, if already audited."""
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
     @property
@@ -87,7 +93,7 @@ class Facts:
 
     @property
     def imbalance(self) -> float:
-        """Training images of the commonest class for each one of the rarest, at least 1."""
+        """Training images of the commonest class per image of the rarest, at least 1."""
         return self.largest_class / max(self.smallest_class, 1)
 
     @property
@@ -106,8 +112,8 @@ def dataset_facts(version: DatasetVersion, read_pixels: PixelReader | None = Non
 
     Args:
         version: the version.
-        read_pixels: reads one image by its SHA-256 (see `pixel_reader`); without it, colour is judged by
-            the files' modes alone.
+        read_pixels: reads one image by its SHA-256 (see `pixel_reader`); without it, colour is inferred from
+            the files' modes only.
 
     Raises:
         DatasetError: the version has no training images, or fewer than two classes.
@@ -120,8 +126,10 @@ def dataset_facts(version: DatasetVersion, read_pixels: PixelReader | None = Non
             f"in {len(version.classes)} classes; a classifier needs at least two classes with images.",
             "Add images with: fieldguide dataset add NAME SOURCE",
         )
-    counts = train["label"].astype(str).value_counts()
+    counts = pd.Series(version.target().named(train)).value_counts()
     splits = table["split"].astype(str).value_counts()
+    report = stored_audit(version)
+    leaks = [report.find(key) for key in LEAKS] if report else []
     return Facts(
         dataset=version.name,
         version=version.number,
@@ -133,9 +141,10 @@ def dataset_facts(version: DatasetVersion, read_pixels: PixelReader | None = Non
         test_images=int(splits.get("test", 0)),
         **_shapes(table["width"].to_numpy(float), table["height"].to_numpy(float)),
         colour=_has_colour(table, read_pixels),
-        orientation=judge_orientation(version.name, version.classes),
+        orientation=infer_orientation(version.name, version.classes),
         given_split=version.given_split,
-        audited=kept_audit(version) is not None,
+        audited=report is not None,
+        leaking=sum(finding.count for finding in leaks if finding),
     )
 
 
@@ -156,15 +165,15 @@ def _shapes(width: np.ndarray, height: np.ndarray) -> dict[str, Any]:
     }
 
 
-def pixel_reader(store: Store) -> PixelReader:
-    """Return a reader of the images kept in `store`."""
+def pixel_reader(store: Store, rendering: Rendering | None = None) -> PixelReader:
+    """Return a reader of the images in `store` with the `rendering` of their version."""
     from workflows.data.images import read_rgb
 
-    return lambda sha256: read_rgb(store.blobs.path(sha256))
+    return lambda sha256: read_rgb(store.blobs.path(sha256), rendering)
 
 
 def is_grey(rgb: np.ndarray) -> bool:
-    """Say whether an image (uint8 height × width × 3) shows no colour."""
+    """Return whether an image (uint8 height × width × 3) has no colour."""
     spread = rgb.max(axis=2).astype(np.int16) - rgb.min(axis=2)
     return bool(np.mean(spread <= GREY_CHANNEL_SPREAD) >= GREY_PIXEL_SHARE)
 

@@ -1,4 +1,4 @@
-"""What this machine can train on."""
+"""The training devices of this machine."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Literal
 
 import psutil
 
+from workflows.backbones.yolov8 import YOLOV8
+
 if TYPE_CHECKING:
     import torch
 
 PROBE_BATCH, PROBE_PIXELS = 32, 128
 PROBE_WARM_UP = 2
-"""First steps, slow because memory and kernels are being prepared."""
+"""Warm-up steps, slow because memory and kernels are being prepared."""
 PROBE_STEPS, FEWEST_PROBE_STEPS, PROBE_SECONDS = 8, 3, 1.0
-"""So many steps on a quiet machine; fewer where they take longer than this, because it is slow or busy."""
+"""Number of timed steps on an idle machine; fewer if they take longer than this, because it is slow or busy."""
 
 CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 CGROUP_CPU = "/sys/fs/cgroup/cpu.max"
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""The processor features (x86, x86, ARM) that make bfloat16 arithmetic faster than float32."""
+"""The CPU features (x86, x86, ARM) that make bfloat16 arithmetic faster than float32."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,15 @@ class Hardware:
     devices: tuple[int, ...]
     """GPU numbers; empty on CPU."""
     memory_bytes: int
-    """Memory that training may use: of the smallest GPU chosen, or of the machine."""
+    """Memory available for training: of the smallest chosen GPU, or of the machine."""
     cores: int
     bf16: bool
-    """Whether 16-bit bfloat16 arithmetic is done by the hardware."""
+    """Whether the hardware supports 16-bit bfloat16 arithmetic."""
     torch_version: str
 
     @property
     def device(self) -> str:
-        """The device as the training settings name it: "cpu", "0" or "0,1"."""
+        """The device as in the training settings: "cpu", "0" or "0,1"."""
         return ",".join(map(str, self.devices)) if self.devices else "cpu"
 
 
@@ -53,16 +55,17 @@ def detect_hardware(device: str = "auto") -> Hardware:
     """Find out what `device` is: "auto" (the first GPU if there is one), "cpu", a GPU number or several ("0,1").
 
     Raises:
-        DeviceError: a GPU is asked for that is not there; says what is.
+        DeviceError: a requested GPU does not exist; the message lists the available ones.
     """
-    from workflows.training.devices import choose_device, gpu_numbers
+    from workflows.store.devices import gpu_numbers
+    from workflows.training.devices import choose_device
 
     numbers = gpu_numbers(choose_device(device))
     return _gpus(numbers) if numbers else cpu_hardware()
 
 
 def cpu_cores() -> int:
-    """Return how many processor cores this process may use (affinity and container limits counted)."""
+    """Return how many CPU cores this process may use (subject to affinity and container limits)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _read_words(CGROUP_CPU)
     if len(quota) == 2 and quota[0].isdigit() and quota[1].isdigit():
@@ -71,7 +74,7 @@ def cpu_cores() -> int:
 
 
 def cpu_memory() -> int:
-    """Return the bytes of memory that are free for this process (container limits counted)."""
+    """Return the bytes of memory that are free for this process (subject to container limits)."""
     limits = [int(words[0]) for path in CGROUP_FILES if (words := _read_words(path)) and words[0].isdigit()]
     return min([psutil.virtual_memory().available, *limits])
 
@@ -84,7 +87,7 @@ def _read_words(path: str) -> list[str]:
 
 
 def cpu_hardware() -> Hardware:
-    """Describe the processor; PyTorch is not loaded for that."""
+    """Describe the CPU, without loading PyTorch."""
     described = _cpu_description()
     bf16 = bool(BF16_FLAGS & set(described.get("flags", described.get("Features", "")).split()))
     name = described.get("model name") or platform.processor() or "CPU"
@@ -120,9 +123,9 @@ def _gpus(numbers: tuple[int, ...]) -> Hardware:
 def training_rate(hardware: Hardware) -> float:
     """Train the smallest network on noise for about a second; return images per second at `PROBE_PIXELS`.
 
-    The best step counts: what else runs here at the moment says nothing about the training to come.
-    For devices on which no run has finished yet: processors of one kind differ by three times, so a second
-    of measuring tells more than any table. The random state of the process is left as it was.
+    The fastest step counts: other work that is running now says nothing about the training to come.
+    For devices on which no run has finished yet: CPUs of one kind differ by a factor of three, so a second
+    of measuring is more reliable than any table. The random state of the process is restored.
     """
     import torch
 
@@ -134,10 +137,9 @@ def training_rate(hardware: Hardware) -> float:
 def _step_seconds(device: torch.device, bf16: bool) -> Iterator[float]:
     """Yield the seconds of each optimiser step after warming up."""
     import torch
-    from ultralytics.nn.tasks import ClassificationModel
 
-    model = ClassificationModel("yolov8n-cls.yaml", nc=10, verbose=False).train()
-    model = model.to(device, memory_format=torch.channels_last)
+    model = YOLOV8.build("n", 10, PROBE_PIXELS).train()
+    model = model.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     images = torch.rand(PROBE_BATCH, 3, PROBE_PIXELS, PROBE_PIXELS, device=device)
     images = images.to(memory_format=torch.channels_last)

@@ -1,7 +1,7 @@
-"""Does it matter which way round a picture is? Judged from names, since the answer lies in what labels mean.
+"""Whether an image's orientation matters, inferred from names, since it depends on the meaning of the labels.
 
-Wrongly forbidding flips costs a little accuracy; wrongly allowing them teaches that a mirrored 2 is a 2.
-So doubtful names forbid. A person sees the reason and can change the setting.
+Wrongly forbidding flips costs a little accuracy; with wrongly allowed ones, the network learns that a mirrored 2 is a 2.
+So doubtful names forbid flips. The user sees the reason and can change the setting.
 """
 
 from __future__ import annotations
@@ -53,42 +53,42 @@ FROM_ABOVE_WORDS = {
     "plankton",
 }
 FEWEST_SIGNS = 3
-"""Two classes named 0 and 1 (or a and b) are more likely an answer than a sign."""
+"""Two classes called 0 and 1 (or a and b) are more likely yes and no than signs."""
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """Which turns and mirrorings keep an image's meaning."""
+    """Which rotations and flips preserve an image's meaning."""
 
     meaningful: bool
     """A left-right flip would change the meaning."""
     free: bool
-    """There is no up or down: any quarter turn keeps the meaning."""
+    """There is no up or down: any quarter turn preserves the meaning."""
     because: str
 
 
-def judge_orientation(dataset: str, classes: Sequence[str]) -> Orientation:
-    """Judge by the names of a data set and its classes."""
+def infer_orientation(dataset: str, classes: Sequence[str]) -> Orientation:
+    """Infer the orientation from the names of a data set and its classes."""
     names = [name.strip() for name in classes]
-    for judge in (_single_signs, _number_words, _mirrored_pair):
-        because = judge(names)
+    for rule in (_single_signs, _number_words, _mirrored_pair):
+        because = rule(names)
         if because:
             return Orientation(meaningful=True, free=False, because=because)
     words = set(_words(dataset))
     if words & WRITING_WORDS:
         word = min(words & WRITING_WORDS)
-        return Orientation(True, False, f"the data set's name speaks of {word!r}, and mirrored writing is wrong")
+        return Orientation(True, False, f"the data set's name contains {word!r}, and mirrored writing is wrong")
     if words & FROM_ABOVE_WORDS:
         word = min(words & FROM_ABOVE_WORDS)
-        return Orientation(False, True, f"the data set's name speaks of {word!r}: seen from above, no side is up")
+        return Orientation(False, True, f"the data set's name contains {word!r}: seen from above, no side is up")
     return Orientation(False, False, "nothing in the names of the classes depends on left and right")
 
 
 def _single_signs(names: list[str]) -> str | None:
-    """Classes named by one digit or letter each are pictures of signs."""
+    """Classes called by one digit or letter each are images of signs."""
     if len(names) >= FEWEST_SIGNS and all(len(name) == 1 and name.isalnum() for name in names):
         what = "digits" if all(name.isdigit() for name in names) else "letters"
-        return f"the classes are named by single {what}, and a mirrored sign is another sign or none"
+        return f"the classes are single {what}, and a mirrored sign is another sign or none"
     return None
 
 
@@ -106,7 +106,7 @@ def _mirrored_pair(names: list[str]) -> str | None:
         for one, other in PAIRED_WORDS.items():
             swapped = tuple(other if word == one else word for word in words)
             if one in words and swapped in known:
-                return f"the classes {' '.join(words)!r} and {' '.join(swapped)!r} differ by direction alone"
+                return f"the classes {' '.join(words)!r} and {' '.join(swapped)!r} differ only by direction"
     return None
 
 

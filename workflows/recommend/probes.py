@@ -1,4 +1,4 @@
-"""How fast this machine learns, measured once and kept: loading PyTorch and training on noise takes a while."""
+"""The training speed of this machine, measured once and stored: loading PyTorch and training on noise takes time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workflows.store.files import read_json, write_json
 from workflows.store.store import Store
 
 
-def kept_probe(store: Store, hardware: Hardware) -> Speed | None:
-    """Return what was measured of this device of this machine, None if nothing was."""
+def stored_probe(store: Store, hardware: Hardware) -> Speed | None:
+    """Return the stored speed of this device of this machine, None if it was not measured."""
     try:
         document = read_json(_path(store, hardware))
         return Speed(float(document["images_per_second"]), str(document["basis"]), "probe")
@@ -22,8 +22,8 @@ def kept_probe(store: Store, hardware: Hardware) -> Speed | None:
         return None
 
 
-def keep_probe(store: Store, hardware: Hardware, speed: Speed) -> None:
-    """Keep what was measured; what was only assumed, because the device was busy, is not kept.
+def store_probe(store: Store, hardware: Hardware, speed: Speed) -> None:
+    """Store a measured speed; one that was only assumed, because the device was busy, is not stored.
 
     Raises:
         StorageError: the disk is full or refuses.
@@ -33,7 +33,7 @@ def keep_probe(store: Store, hardware: Hardware, speed: Speed) -> None:
 
 
 def forget_probes(store: Store) -> None:
-    """Have this machine measured anew the next time that its speed is asked for."""
+    """Delete the stored speeds: this machine is measured again the next time that its speed is needed."""
     for path in _folder(store).glob("*.json"):
         path.unlink(missing_ok=True)
 
@@ -43,6 +43,6 @@ def _folder(store: Store) -> Path:
 
 
 def _path(store: Store, hardware: Hardware) -> Path:
-    """Return the file for a device: another machine, number of cores or PyTorch has another speed."""
+    """Return the file of a device; its speed depends on the machine, the number of cores and PyTorch's version."""
     what = (socket.gethostname(), hardware.name, hardware.device, hardware.cores, hardware.bf16, hardware.torch_version)
     return _folder(store) / f"{blake2b(repr(what).encode(), digest_size=8).hexdigest()}.json"

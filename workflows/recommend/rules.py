@@ -1,16 +1,16 @@
 """From the facts of a data set, a goal and a device to a workflow with a reason for each choice.
 
-The rules run in the order of `RULES`; each is one small function that sees the situation and what the rules
-before it chose, and returns its choices as reasons (node, field, value, why in plain words, on what evidence).
-Nothing else decides. How they fit together::
+The rules run in the order of `RULES`; each is one small function that gets the situation and the earlier
+choices, and returns its own choices as reasons (node, field, value, why in plain words, on what evidence).
+Nothing else decides. An overview::
 
-    rule               reacts to                                          sets
-    weights            asked weights; tiny grey images                    model.weights
+    rule               depends on                                          sets
+    weights            requested weights; tiny grey images                 model.weights
     model_size         weights file; goal, device, number of images       model.size
-    image_size         asked size; goal, device, native size              model.image_size
+    image_size         requested size; goal, device, native size           model.image_size
     square             aspect ratios                                      model.square
     batch              number of images, device and its memory            training.batch
-    epochs             asked epochs; goal, steps per epoch, weights       training.epochs
+    epochs             requested epochs; goal, steps per epoch, weights    training.epochs
     time_budget        minutes, speed of the device                       (revises size, image_size, epochs)
     memory             memory of the device                               (revises batch)
     dropout            images per class                                   model.dropout
@@ -23,11 +23,11 @@ Nothing else decides. How they fit together::
     imbalance          largest and smallest class                         training.class_weighting, monitor
     smoothing          number of classes                                  training.label_smoothing
     device             the device                                         training.device
-    seed               asked seed                                         training.seed
-    split              whether the images came split                      split.source
+    seed               requested seed                                      training.seed
+    split              whether the split was given                     split.source
     evaluation         which splits have images                           evaluation.splits
 
-A later rule may revise an earlier one's choice; the last reason stands. Fields that no rule sets keep their
+A later rule may revise an earlier one's choice; the last reason counts. Fields that no rule sets keep their
 defaults. The numbers are in `recipe.py`, the citations in `evidence.py`.
 """
 
@@ -37,16 +37,16 @@ from collections.abc import Callable
 from typing import Any
 
 from workflows.errors import UsageError
+from workflows.goals import GOALS, Goal
 from workflows.graph.nodes import Reason
-from workflows.graph.settings import DatasetSettings
-from workflows.graph.workflow import Goal, Workflow
+from workflows.graph.workflow import Workflow
+from workflows.nodes.dataset import DatasetSettings
 from workflows.recommend.augmentation_rules import colour, erasing, flips, geometry
 from workflows.recommend.budget import time_budget
 from workflows.recommend.estimate import Speed, default_speed, estimate
 from workflows.recommend.facts import Facts
 from workflows.recommend.hardware import Hardware
 from workflows.recommend.model_rules import dropout, image_size_rule, model_size, square, weights_rule
-from workflows.recommend.recipe import GOALS
 from workflows.recommend.situation import Chosen, Situation
 from workflows.recommend.training_rules import (
     batch,
@@ -88,12 +88,6 @@ RULES: tuple[Rule, ...] = (
     evaluation,
 )
 
-GOAL_WORDS = {
-    "fast": "a small network that learns and predicts quickly",
-    "balanced": "good accuracy in reasonable time",
-    "accurate": "the best accuracy, whatever time it takes",
-}
-
 
 def recommend(
     facts: Facts,
@@ -121,11 +115,11 @@ def recommend(
         speed: of the device, if known from earlier runs.
 
     Raises:
-        UsageError: no such goal, or no time at all.
-        WorkflowError: an asked value is out of range.
+        UsageError: no such goal, or not a positive time.
+        WorkflowError: a requested value is out of range.
     """
     if goal not in GOALS:
-        raise UsageError(f"There is no goal {goal!r}.", f"Choose one of {', '.join(GOALS)}.")
+        raise UsageError(f"Unknown goal {goal!r}.", f"Choose one of {', '.join(GOALS)}.")
     if minutes is not None and not minutes > 0:
         raise UsageError(f"A run can't take {minutes:g} minutes.", "Give more than 0 minutes.")
     situation = Situation(
@@ -138,13 +132,13 @@ def recommend(
 
 
 def _assemble(situation: Situation, chosen: Chosen) -> Workflow:
-    """Put all choices into the standard chain, validated, with reasons and estimate."""
+    """Build the validated standard chain from all choices, with reasons and estimate."""
     facts, goal = situation.facts, situation.goal
     workflow = Workflow.linear(
         f"{facts.dataset}-{goal}",
         DatasetSettings(name=facts.dataset),
         goal=goal,
-        description=f"Recommended for {facts.images:,} images in {facts.classes} classes: {GOAL_WORDS[goal]}.",
+        description=f"Recommended for {facts.images:,} images in {facts.classes} classes: {GOALS[goal].meaning}.",
     )
     for node, values in _by_node(chosen.reasons()).items():
         workflow = workflow.with_settings(node, **values)

@@ -1,22 +1,23 @@
-"""What the rules see: the situation they decide for, and what was chosen before them."""
+"""The input of the rules: the situation, and the earlier choices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from workflows.goals import Goal
 from workflows.graph.nodes import Reason
-from workflows.graph.workflow import YOUR_CHOICE, Goal
+from workflows.graph.workflow import YOUR_CHOICE
 from workflows.recommend import evidence
 from workflows.recommend.estimate import Speed
 from workflows.recommend.facts import Facts
 from workflows.recommend.hardware import Hardware
-from workflows.recommend.recipe import GOALS, GoalRecipe
+from workflows.recommend.recipe import RECIPES, GoalRecipe
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Everything given: the data, the goal, the device and a person's own wishes (None: no wish)."""
+    """Everything given: the data, the goal, the device and the user's own settings (None: not set)."""
 
     facts: Facts
     goal: Goal
@@ -31,7 +32,7 @@ class Situation:
     @property
     def recipe(self) -> GoalRecipe:
         """The numbers of the goal."""
-        return GOALS[self.goal]
+        return RECIPES[self.goal]
 
     @property
     def on_gpu(self) -> bool:
@@ -46,7 +47,7 @@ class Chosen:
         self._reasons: dict[tuple[str, str], Reason] = {}
 
     def take(self, reasons: list[Reason]) -> None:
-        """Add choices; one for a field that has one already replaces it."""
+        """Add choices; a choice for the same field replaces the earlier one."""
         for reason in reasons:
             self._reasons[reason.node, reason.field] = reason
 
@@ -66,7 +67,7 @@ class Chosen:
 
     @property
     def pretrained(self) -> bool:
-        """Whether training starts from learned weights."""
+        """Whether training starts from pretrained weights."""
         return bool(self["model.weights"] != "none")
 
 
@@ -77,5 +78,5 @@ def choose(key: str, value: Any, because: str, source: str) -> Reason:
 
 
 def your_choice(key: str, value: Any) -> Reason:
-    """Make the choice that the person asked for."""
+    """Make the choice requested by the user."""
     return choose(key, value, YOUR_CHOICE, evidence.YOU)

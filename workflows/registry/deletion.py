@@ -1,18 +1,18 @@
-"""Deleting runs, except those that somebody relies on."""
+"""Deleting runs, except those that a model uses."""
 
 from __future__ import annotations
 
 from workflows.errors import ModelError
 from workflows.registry.models import runs_in_use
-from workflows.store.runs import RunRecord
+from workflows.store.run_record import RunRecord
 from workflows.store.store import Store
 
 
 def delete_run(store: Store, run: str) -> RunRecord:
-    """Delete a run with its files; return what its record was.
+    """Delete a run with its files; return its former record.
 
     Args:
-        run: the run, by id, unambiguous beginning or `latest`.
+        run: the run, by id, unambiguous id prefix or `latest`.
 
     Raises:
         RunError: unknown run, or it has not ended.
@@ -24,7 +24,7 @@ def delete_run(store: Store, run: str) -> RunRecord:
     if users:
         raise ModelError(
             f"Run {record.run_id} can't be deleted: it is {users}.",
-            "A model's versions keep their runs, so that it can always be rolled back.",
+            "The runs of a model's versions are needed for a rollback.",
         )
     store.runs.delete(record.run_id)
     return record

@@ -1,7 +1,7 @@
-"""The confusion matrix as a picture that stays readable from 2 to hundreds of classes.
+"""The confusion matrix as a picture that is readable for 2 to hundreds of classes.
 
-Up to `LABELLED` classes every cell carries its count. Beyond, an overview of all classes stands above the
-part worth reading: the classes that are confused with each other, by name.
+Up to `LABELLED` classes every cell shows its count. For more, an overview of all classes is above the
+detail: the classes that are confused with each other, by name.
 """
 
 from __future__ import annotations
@@ -11,19 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from workflows.evaluation.confusion import IntArray, order_by_confusion
-from workflows.report.theme import THEMES, Mode, Theme, class_names, drawing, new_figure, png_of, style_axes, text_width
+from workflows.evaluation.matrix_views import BLOCK, COLUMNS, LABELLED, ROWS, most_confused_classes
+from workflows.palette import PALETTES, Mode, Palette, blend, strengths, text_on
+from workflows.report.theme import class_names, drawing, new_figure, png_of, style_axes, text_width
 from workflows.report.words import count, percent
-
-LABELLED = 40
-DETAILED = 28
-
-# Rare mistakes must be visible beside frequent ones: a share of 1 % gets a tenth of the colour, not a hundredth.
-GAMMA = 0.5
+from workflows.targets.single_label.confusion import order_by_confusion
+from workflows.targets.single_label.labels import IntArray
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,8 @@ def confusion_matrix_picture(
         if len(names) <= LABELLED:
             everything = np.arange(len(names))
             panel = _Panel(names, names, matrix, matrix.sum(axis=1), everything)
-            return png_of(_labelled_figure(panel, _heading(title, matrix), THEMES[mode]))
-        return png_of(_large_figure(matrix, names, _heading(title, matrix), THEMES[mode]))
+            return png_of(_labelled_figure(panel, _heading(title, matrix), PALETTES[mode]))
+        return png_of(_large_figure(matrix, names, _heading(title, matrix), PALETTES[mode]))
 
 
 def _heading(title: str, matrix: IntArray) -> str:
@@ -66,7 +62,7 @@ def _heading(title: str, matrix: IntArray) -> str:
     return f"{title}: {count(images, 'image')}, {percent(right / images) if images else 'none'} right"
 
 
-def _labelled_figure(panel: _Panel, heading: str, theme: Theme) -> Figure:
+def _labelled_figure(panel: _Panel, heading: str, theme: Palette) -> Figure:
     size = _PanelSize(panel)
     figure = new_figure(size.width, size.height, theme)
     _draw_labelled(figure, panel, size, theme, bottom=0.0)
@@ -91,7 +87,7 @@ class _PanelSize:
         self.height = self.above + self.matrix[1] + self.below
 
 
-def _draw_labelled(figure: Figure, panel: _Panel, size: _PanelSize, theme: Theme, bottom: float) -> None:
+def _draw_labelled(figure: Figure, panel: _Panel, size: _PanelSize, theme: Palette, bottom: float) -> None:
     """Draw a labelled matrix into a figure, its lower edge `bottom` inches above the figure's."""
     width, height = figure.get_size_inches()
     axes = figure.add_axes(
@@ -106,13 +102,13 @@ def _draw_labelled(figure: Figure, panel: _Panel, size: _PanelSize, theme: Theme
     _grid(axes, panel, theme)
     axes.set_yticks(range(len(panel.rows)), panel.rows, fontsize=size.font)
     axes.set_xticks(range(len(panel.columns)), panel.columns, fontsize=size.font, rotation=90 if size.upright else 0)
-    axes.set_ylabel("true class (rows)", fontsize=10, fontweight="bold", labelpad=8)
-    axes.set_xlabel("predicted class (columns)", fontsize=10, fontweight="bold", labelpad=8)
+    axes.set_ylabel(ROWS, fontsize=10, fontweight="bold", labelpad=8)
+    axes.set_xlabel(COLUMNS, fontsize=10, fontweight="bold", labelpad=8)
     _write_counts(axes, panel, shares, colours, size)
     _write_support(axes, panel, size, theme)
 
 
-def _grid(axes: Axes, panel: _Panel, theme: Theme) -> None:
+def _grid(axes: Axes, panel: _Panel, theme: Palette) -> None:
     axes.set_xticks(np.arange(len(panel.columns) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(panel.rows) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color=theme.line, linewidth=0.6)
@@ -127,8 +123,7 @@ def _write_counts(
     """Write the count into each cell that has one; where there is room, its share of the row too."""
     roomy = size.cell >= 0.55
     for row, column in np.argwhere(panel.counts > 0):
-        # at this luminance white and near-black text have the same contrast
-        ink = "#ffffff" if _luminance(colours[row, column]) < 0.19 else "#10151d"
+        ink = text_on(colours[row, column])
         number = int(panel.counts[row, column])
         font = min(size.font + (3.0 if roomy else 0.5), size.cell * 72 / (0.72 * len(str(number)) + 0.4))
         axes.text(column, row - (0.1 if roomy else 0), str(number), ha="center", va="center", fontsize=font, color=ink)
@@ -137,7 +132,7 @@ def _write_counts(
             axes.text(column, row + 0.24, share, ha="center", va="center", fontsize=7.0, color=ink)
 
 
-def _write_support(axes: Axes, panel: _Panel, size: _PanelSize, theme: Theme) -> None:
+def _write_support(axes: Axes, panel: _Panel, size: _PanelSize, theme: Palette) -> None:
     """Write to the right of each row how many images its class has."""
     edge = len(panel.columns) - 0.5
     for row, images in enumerate(panel.support):
@@ -150,15 +145,15 @@ def _write_support(axes: Axes, panel: _Panel, size: _PanelSize, theme: Theme) ->
     )
 
 
-def _write_heading(figure: Figure, heading: str, theme: Theme) -> None:
+def _write_heading(figure: Figure, heading: str, theme: Palette) -> None:
     """Write the title and explain the colours, at the top left of the figure."""
     width, height = figure.get_size_inches()
     figure.text(0.14 / width, 1 - 0.27 / height, heading, fontsize=11, fontweight="bold", color=theme.ink, va="center")
     left, line = 0.14, 1 - 0.56 / height
-    for colour, text, inches in ((theme.blue, "right", 0.5), (theme.orange, "mistaken", 0.75)):
+    for colour, text, inches in ((theme.val, "right", 0.5), (theme.bad, "mistaken", 0.75)):
         ramp = figure.add_axes((left / width, line - 0.055 / height, 0.6 / width, 0.11 / height))
-        levels = (np.linspace(0.0, 1.0, 64) ** GAMMA)[None, :, None]
-        ramp.imshow(_blend(levels, colour, theme), aspect="auto")
+        levels = strengths(np.linspace(0.0, 1.0, 64))[None, :]
+        ramp.imshow(blend(levels, colour, theme.paper), aspect="auto")
         ramp.set_axis_off()
         figure.text((left + 0.68) / width, line, text, fontsize=8, color=theme.soft, va="center")
         left += 0.68 + inches
@@ -172,7 +167,7 @@ def _write_heading(figure: Figure, heading: str, theme: Theme) -> None:
     )
 
 
-def _large_figure(matrix: IntArray, names: list[str], heading: str, theme: Theme) -> Figure:
+def _large_figure(matrix: IntArray, names: list[str], heading: str, theme: Palette) -> Figure:
     """Draw the overview of all classes above the labelled part."""
     order = order_by_confusion(matrix)
     panel = _detail(matrix, names, order)
@@ -198,19 +193,19 @@ def _large_figure(matrix: IntArray, names: list[str], heading: str, theme: Theme
     return figure
 
 
-def _draw_overview(axes: Axes, matrix: IntArray, side: float, theme: Theme) -> None:
+def _draw_overview(axes: Axes, matrix: IntArray, side: float, theme: Palette) -> None:
     """Draw every non-zero cell as a mark: the right ones on the diagonal, mistakes larger than their cell."""
     style_axes(axes, theme)
     classes = len(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1), 1)[:, None]
     cell = side * 72 / classes
-    for on_diagonal, colour in ((False, theme.orange), (True, theme.blue)):  # the diagonal last, on top
+    for on_diagonal, colour in ((False, theme.bad), (True, theme.val)):  # the diagonal last, on top
         rows, columns = np.nonzero(matrix)
         chosen = (rows == columns) == on_diagonal
         rows, columns = rows[chosen], columns[chosen]
         mark = max(cell, 2.6 if on_diagonal else 3.4)
-        strength = 0.35 + 0.65 * shares[rows, columns] ** GAMMA  # a mark of two pixels needs more than a large cell
-        marks = _blend(strength[:, None], colour, theme)
+        strength = strengths(shares[rows, columns], faintest=0.35)  # a mark of two pixels needs more than a large cell
+        marks = blend(strength, colour, theme.paper)
         axes.scatter(columns, rows, s=mark**2, c=marks, marker="s", linewidths=0)
     axes.set_xlim(-1, classes)
     axes.set_ylim(classes, -1)
@@ -220,48 +215,28 @@ def _draw_overview(axes: Axes, matrix: IntArray, side: float, theme: Theme) -> N
     axes.set_xticks([])
     axes.set_yticks([])
     note = f"all {classes} classes, ordered so that those often confused stand side by side"
-    axes.set_ylabel("true class (rows)", fontsize=10, fontweight="bold")
-    axes.set_xlabel(f"predicted class (columns)\n{note}", fontsize=10, fontweight="bold")
+    axes.set_ylabel(ROWS, fontsize=10, fontweight="bold")
+    axes.set_xlabel(f"{COLUMNS}\n{note}", fontsize=10, fontweight="bold")
 
 
 def _detail(matrix: IntArray, names: list[str], order: IntArray) -> _Panel:
     """Choose the classes of the most frequent mistakes; all other predictions share one column."""
-    wrong = matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    mutual = np.triu(wrong + wrong.T)
-    chosen: list[int] = []
-    for cell in np.argsort(-mutual, axis=None, kind="stable"):
-        row, column = divmod(int(cell), len(matrix))
-        new = [place for place in (row, column) if place not in chosen]
-        if mutual[row, column] == 0 or len(chosen) + len(new) > DETAILED:
-            break
-        chosen.extend(new)
-    kept = np.array([place for place in order if place in set(chosen)] or order[:DETAILED], dtype=np.int64)
-    part = matrix[np.ix_(kept, kept)]
-    support = matrix[kept].sum(axis=1)
+    chosen = most_confused_classes(matrix, BLOCK, fill=False)
+    selected = order[np.isin(order, chosen)] if len(chosen) else order[:BLOCK]
+    part = matrix[np.ix_(selected, selected)]
+    support = matrix[selected].sum(axis=1)
     others = support - part.sum(axis=1)
-    rows = [names[place] for place in kept]
-    return _Panel(rows, [*rows, "any other class"], np.column_stack([part, others]), support, np.arange(len(kept)))
+    rows = [names[place] for place in selected]
+    return _Panel(rows, [*rows, "any other class"], np.column_stack([part, others]), support, np.arange(len(selected)))
 
 
 def _detail_heading(matrix: IntArray, shown: int) -> str:
     if int(matrix.sum()) == int(np.trace(matrix)):
-        return f"No class was taken for another; the first {shown} classes"
+        return f"No class was mistaken for another; the first {shown} classes"
     return f"The {shown} classes most often confused with each other"
 
 
-def _colours(shares: NDArray[np.float64], own: NDArray[np.bool_], theme: Theme) -> NDArray[np.float64]:
-    """Colour each cell by its share of the row: blue where right, orange where mistaken."""
-    strength = (np.clip(shares, 0.0, 1.0) ** GAMMA)[..., None]
-    return np.where(own[..., None], _blend(strength, theme.blue, theme), _blend(strength, theme.orange, theme))
-
-
-def _blend(strength: NDArray[np.float64], colour: str, theme: Theme) -> NDArray[np.float64]:
-    """Mix a colour into the paper: strength [..., 1] -> rgb [..., 3]."""
-    return (1 - strength) * np.array(to_rgb(theme.paper)) + strength * np.array(to_rgb(colour))
-
-
-def _luminance(colour: NDArray[np.float64]) -> float:
-    """Relative luminance of an sRGB colour (WCAG 2)."""
-    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+def _colours(shares: NDArray[np.float64], own: NDArray[np.bool_], theme: Palette) -> NDArray[np.float64]:
+    """Colour each cell with images by its share of the row: one colour where right, another where mistaken."""
+    strength = np.where(shares > 0, strengths(shares), 0.0)
+    return np.where(own[..., None], blend(strength, theme.val, theme.paper), blend(strength, theme.bad, theme.paper))

@@ -1,4 +1,4 @@
-"""The page about one decision: why a challenger became champion, or why not."""
+"""The page of a retraining decision: why a challenger became champion, or why not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from PIL import Image
 
 from workflows.report.html import page_environment
 from workflows.store.files import write_atomic
+from workflows.targets.judged import OPTIMISTIC_COMPARISON, counted_images
+from workflows.targets.metrics import METRICS
 
 SHOWN_IMAGES = 24
 PHOTO_SIDE = 224
@@ -20,15 +22,6 @@ TITLES = {
     "kept": "The champion stays",
     "unchanged": "Nothing to do",
     "stopped": "Stopped: the champion stays",
-}
-METRIC_TITLES = {
-    "top1": "top-1 accuracy",
-    "precision_macro": "precision (macro)",
-    "recall_macro": "recall (macro)",
-    "f1_macro": "F1 (macro)",
-    "average_confidence": "average confidence",
-    "ece": "expected calibration error",
-    "log_loss": "log loss",
 }
 
 Thumbnail = Callable[[str], Path]
@@ -40,7 +33,7 @@ def write_decision_report(path: Path, document: Mapping[str, Any], thumbnail: Th
     Args:
         path: the file.
         document: the decision's document (see :mod:`workflows.retraining.retrain`).
-        thumbnail: from an image id to a small picture of it; without it the images are named only.
+        thumbnail: from an image id to its thumbnail; without it the images are only listed.
 
     Raises:
         StorageError: the disk is full or read-only.
@@ -52,7 +45,9 @@ def write_decision_report(path: Path, document: Mapping[str, Any], thumbnail: Th
         document=document,
         title=TITLES[document["outcome"]],
         comparison=comparison,
-        metric_titles=METRIC_TITLES,
+        images=counted_images(comparison["images"], comparison["split"]) if comparison else "",
+        caution=OPTIMISTIC_COMPARISON if comparison and comparison["split"] == "val" else "",
+        metrics=METRICS,
         changed=changed,
         shown=SHOWN_IMAGES,
     )
@@ -61,7 +56,7 @@ def write_decision_report(path: Path, document: Mapping[str, Any], thumbnail: Th
 
 
 def _changed(comparison: Mapping[str, Any], thumbnail: Thumbnail | None) -> dict[str, list[dict[str, Any]]]:
-    """Return the images that changed sides, each kind with its pictures."""
+    """Return the images that only one of the two got right, with their thumbnails."""
     found: dict[str, list[dict[str, Any]]] = {"broken": [], "mended": []}
     for row in comparison["changed"]:
         rows = found[row["change"]]

@@ -1,4 +1,4 @@
-"""What a run's numbers mean, in sentences for people who don't train networks."""
+"""The meaning of a run's metrics, in sentences for people who do not train networks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflows.evaluation.confusion import class_codes, most_confused_pairs
-from workflows.evaluation.metrics import macro_f1
-from workflows.evaluation.statistics import bootstrap_interval
 from workflows.report.words import NBSP, count, percent, percent_range
+from workflows.statistics import bootstrap_interval
+from workflows.store.run_result import RunResult
+from workflows.targets.judged import OPTIMISTIC
+from workflows.targets.metrics import AVERAGE_CONFIDENCE, TOP1
+from workflows.targets.single_label.confusion import most_confused_pairs
+from workflows.targets.single_label.labels import class_codes
+from workflows.targets.single_label.metrics import macro_f1
 
 Metrics = Mapping[str, Any]
 
@@ -19,81 +23,76 @@ Metrics = Mapping[str, Any]
 FEW_IMAGES = 100
 FEW_PER_CLASS = 10
 
-SPLIT_NAMES = {"val": "validation", "test": "test"}
-
 
 def headline(metrics: Metrics, split: str) -> str:
-    """Say what top-1 means for photos to come, with its uncertainty."""
+    """Return what top-1 means for new photos, with its uncertainty."""
     low, high = metrics["top1_ci95"]
-    share, images = metrics["top1"], metrics["support"]
+    share, images = metrics[TOP1.name], metrics["support"]
     sure = f"On photos like these it will be right for {percent_range(low, high)} (with 95{NBSP}% confidence)"
     if share == 1.0:
-        return f"{sure}. Not one of the {count(images, 'photo')} was mistaken."
+        return f"{sure}. All {count(images, 'photo')} were recognised correctly."
     odds = 1 / (1 - share)
-    often = f"about 1 mistake in {odds:.0f} photos" if odds >= 1.5 else "more mistakes than right answers"
+    often = f"about 1 mistake in {odds:.0f} photos" if odds >= 1.5 else "more mistakes than correct predictions"
     return f"{sure}: {often}."
 
 
 def origin_of(split: str) -> str:
-    """Say how far the figures of a split can be trusted."""
+    """Return how far the metrics of a split can be trusted."""
     if split == "test":
         return (
-            "Measured on photos that were put aside before the training: they taught the model nothing, "
-            "and they did not choose which of its versions was kept."
+            "Measured on photos that were set aside before the training: the model was not trained on them, "
+            "and they were not used to choose its best weights."
         )
-    return (
-        "Measured on the validation photos. They taught the model nothing, but they chose which of its "
-        "versions was kept, so the figures are slightly better than they will be on new photos."
-    )
+    return f"Measured on the validation photos, which the model was not trained on. {OPTIMISTIC}"
 
 
 def cautions(metrics: Mapping[str, Metrics | None], split: str, part: pd.DataFrame) -> list[str]:
-    """List what a reader must know before trusting the figures."""
+    """Return what a reader must know before trusting the metrics."""
     found = []
     main = metrics[split] or {}
     if not metrics.get("test"):
         found.append(
-            "This run has no test split: no photos were kept apart that nothing was chosen with. The figures "
-            "are those of the validation split. Import the data with a test share (for example --split 70/15/15) "
-            "to have an independent figure."
+            "This run has no test split: no photos were set aside for an independent evaluation. The metrics "
+            "are those of the validation split. Set test images aside (fieldguide dataset resplit NAME --split "
+            "70/15/15, or on the page of the run) and train again to get an independent result."
         )
     if main.get("support", 0) < FEW_IMAGES:
-        found.append(f"Only {count(main.get('support', 0), 'photo')} in this split: the figures are rough.")
+        found.append(f"Only {count(main.get('support', 0), 'photo')} in this split: the metrics are imprecise.")
     small = part["label"].astype(object).value_counts()
     small = small[small < FEW_PER_CLASS]
     if len(small):
         found.append(
             f"{count(len(small), 'class has', 'classes have')} fewer than {FEW_PER_CLASS} photos in this split: "
-            "figures for single classes say little there. Their intervals show how little."
+            "their metrics are imprecise, as their intervals show."
         )
     return found
 
 
-def data_cautions(result: Mapping[str, Any]) -> list[str]:
-    """List what the audit of the data found that speaks against the figures."""
+def data_cautions(result: RunResult) -> list[str]:
+    """Return the audit's findings that cast doubt on the metrics."""
     return [
-        f"The photos’ audit found {'an error' if finding['severity'] == 'error' else 'reason for doubt'}: "
+        f"The photos’ audit found {'an error' if finding['severity'] == 'error' else 'a possible problem'}: "
         f"{finding['title']} ({finding['key']})."
-        for finding in result.get("findings") or []
+        for finding in result.findings
         if finding["severity"] in ("error", "warning")
     ]
 
 
 def findings(metrics: Metrics, part: pd.DataFrame, classes: Sequence[str], suspects: int) -> list[str]:
-    """List what is worth knowing first: the baseline, the weakest class, the main mistake, calibration, labels."""
+    """Return the main findings: the baseline, the weakest class, the main mistake, calibration, labels."""
     found = [_baseline(metrics, part), *_weakest(part), *_main_mistake(part), _calibration(metrics)]
     if suspects:
-        found.append(f"{count(suspects, 'label looks', 'labels look')} wrong and should be checked by a person.")
+        found.append(f"{count(suspects, 'label looks', 'labels look')} wrong and should be checked.")
     return found
 
 
 def _baseline(metrics: Metrics, part: pd.DataFrame) -> str:
     most = part["label"].astype(object).value_counts()
     share = float(most.iloc[0]) / len(part)
-    better = "The model is" if metrics["top1"] > share else "The model is not better:"
-    ours = percent(float(metrics["top1"]))
+    better = "The model is" if metrics[TOP1.name] > share else "The model is not better:"
+    ours = percent(float(metrics[TOP1.name]))
     return (
-        f"Always answering “{most.index[0]}”, the most frequent class, would be right for {percent(share)}. "
+        f"Always predicting “{most.index[0]}”, the most frequent class, would be right for {percent(share)}. "
         f"{better} right for {ours}."
     )
 
@@ -106,8 +105,8 @@ def _weakest(part: pd.DataFrame) -> list[str]:
         return []
     worst, best = trusted.iloc[0], trusted.iloc[-1]
     return [
-        f"Recognised worst: “{worst['class']}”, {percent(worst['mean'])} of its {count(int(worst['size']), 'photo')}. "
-        f"Recognised best: “{best['class']}”, {percent(best['mean'])} of {count(int(best['size']), 'photo')}."
+        f"Worst recognised: “{worst['class']}”, {percent(worst['mean'])} of its {count(int(worst['size']), 'photo')}. "
+        f"Best recognised: “{best['class']}”, {percent(best['mean'])} of {count(int(best['size']), 'photo')}."
     ]
 
 
@@ -118,19 +117,19 @@ def _main_mistake(part: pd.DataFrame) -> list[str]:
     row = pairs.iloc[0]
     times = "once" if row["count"] == 1 else f"{row['count']:,} times"
     return [
-        f"The most frequent mistake: “{row['label']}” taken for “{row['predicted']}”, {times} "
+        f"The most frequent mistake: “{row['label']}” predicted as “{row['predicted']}”, {times} "
         f"({percent(row['share_of_label'])} of the photos of “{row['label']}”)."
     ]
 
 
 def _calibration(metrics: Metrics) -> str:
     low, high = metrics["top1_ci95"]
-    promised, kept = metrics["average_confidence"], metrics["top1"]
-    facts = f"it claims {percent(promised)} on average and is right for {percent(kept)}"
+    promised, actual = metrics[AVERAGE_CONFIDENCE.name], metrics[TOP1.name]
+    facts = f"it is {percent(promised)} on average, and {percent(actual)} are right"
     if low <= promised <= high:
-        return f"The model’s confidence agrees with its success, within what this many photos can show: {facts}."
-    judgement = "too sure of itself" if promised > kept else "more cautious than it needs to be"
-    return f"The model is {judgement}: {facts}."
+        return f"The model’s confidence agrees with its accuracy, within what this many photos can show: {facts}."
+    tendency = "overconfident" if promised > actual else "underconfident"
+    return f"The model is {tendency}: its confidence is off, {facts}."
 
 
 def f1_interval(part: pd.DataFrame, classes: Sequence[str]) -> tuple[float, float]:

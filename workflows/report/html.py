@@ -1,13 +1,12 @@
-"""The report of a run: one HTML file that holds everything it shows.
+"""The report of a run: one self-contained HTML file.
 
-No script, no external request: pictures are part of the file, and its content security policy forbids the
-rest. Light and dark by the reader's system, always light on paper. Every text goes through autoescaping.
+No script, no external request: pictures are embedded, and its content security policy forbids the
+rest. Light or dark by the reader's system, always light in print. Every text is autoescaped.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
@@ -18,18 +17,43 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from workflows.data.version import SPLIT_WORDS
 from workflows.errors import RunError
-from workflows.evaluation.confusion import most_confused_pairs
 from workflows.evaluation.predictions import read_predictions
-from workflows.evaluation.tables import most_wrong
+from workflows.evaluation.thresholds import ReviewThreshold, judge_threshold
+from workflows.palette import PALETTES
 from workflows.report import words
-from workflows.report.build import SHOWN, SPLIT_TITLES, TINY, best_step, calibration_bins, split_charts, suspected_of
+from workflows.report.build import (
+    SHOWN,
+    SPLIT_TITLES,
+    TINY,
+    absent_from,
+    calibration_bins,
+    error_before,
+    split_charts,
+    suspected_of,
+)
 from workflows.report.curves import learning_curves_picture
-from workflows.report.findings import SPLIT_NAMES, cautions, data_cautions, f1_interval, findings, headline, origin_of
-from workflows.report.tables import class_rows, explanation_rows, reason_rows, setting_rows, split_rows
+from workflows.report.findings import cautions, data_cautions, f1_interval, findings, headline, origin_of
+from workflows.report.tables import (
+    class_rows,
+    explanation_rows,
+    further_evaluations,
+    reason_rows,
+    setting_rows,
+    split_rows,
+)
 from workflows.report.theme import DPI
 from workflows.store.files import write_atomic
+from workflows.store.run_folder import PicturesFolder, RunFolder
+from workflows.store.run_result import RunResult
+from workflows.targets.metrics import AVERAGE_CONFIDENCE, ECE, F1, METRICS, PRECISION, RECALL, TOP1, TOP5
+from workflows.targets.single_label.confusion import most_confused_pairs
+from workflows.targets.single_label.tables import most_wrong
+from workflows.words import signed
 
+MEASURED = (TOP1, TOP5, F1, PRECISION, RECALL, AVERAGE_CONFIDENCE, ECE)
+"""In the table of figures; the log loss, which is no share, and the number of photos follow them."""
 PAIRS_SHOWN = 15
 EXPLAINED_SHOWN = 12
 CLASSES_SHOWN = 40
@@ -38,30 +62,35 @@ CLASSES_SHOWN = 40
 CSS_DPI = 96
 
 
-def build_report(run_folder: Path, result: Mapping[str, Any], steps: pd.DataFrame) -> Path:
+def build_report(
+    run_folder: RunFolder, result: RunResult, steps: pd.DataFrame, review: ReviewThreshold | None = None
+) -> Path:
     """Write `report.html` of a run into its folder, and return its path.
 
-    Call after :func:`workflows.report.build.draw_run_pictures`, which keeps the photos to show.
+    Call after :func:`workflows.report.build.draw_run_pictures`, which stores the photos to show.
 
     Args:
-        run_folder: The run's folder; what is missing in it is left out of the report, or said to be missing.
-        result: The run's result document (`metrics` of a split without images is None).
+        run_folder: The run's folder; what is missing in it is left out of the report, or marked as missing.
+        result: The run's result.
         steps: Long table of metrics: `step`, `name`, `value`.
+        review: The classifier's review threshold; the default of a run that has just ended.
 
     Raises:
-        RunError: There are no predictions, or they hold neither a validation nor a test image.
+        RunError: There are no predictions, or they contain neither validation nor test images.
         StorageError: The disk is full or read-only.
     """
-    page = page_environment().get_template("template.html").render(report_contents(run_folder, result, steps))
-    path = run_folder / "report.html"
-    write_atomic(path, page.encode())
-    return path
+    contents = report_contents(run_folder, result, steps, review or ReviewThreshold())
+    page = page_environment().get_template("template.html").render(contents)
+    write_atomic(run_folder.report, page.encode())
+    return run_folder.report
 
 
-def report_contents(run_folder: Path, result: Mapping[str, Any], steps: pd.DataFrame) -> dict[str, Any]:
-    """Gather everything that the template shows."""
-    frame, classes = read_predictions(run_folder / "evaluation" / "predictions.parquet")
-    metrics = {split: (result.get("metrics") or {}).get(split) for split in ("test", "val")}
+def report_contents(
+    run_folder: RunFolder, result: RunResult, steps: pd.DataFrame, review: ReviewThreshold
+) -> dict[str, Any]:
+    """Return everything that the template shows."""
+    frame, classes = read_predictions(run_folder.evaluation.predictions)
+    metrics = {split: result.metrics.get(split) for split in ("test", "val")}
     split = next((name for name, found in metrics.items() if found), None)
     main = metrics.get(split or "")
     if split is None or main is None:
@@ -76,9 +105,14 @@ def report_contents(run_folder: Path, result: Mapping[str, Any], steps: pd.DataF
         "now": datetime.now(UTC),
         "classes": list(classes),
         "numbers": {name: place for place, name in enumerate(classes, start=1)},
-        "split": SPLIT_NAMES[split],
+        "split": SPLIT_WORDS[split],
         "metrics": metrics,
+        "further": further_evaluations(result),
         "main": main,
+        "measured": MEASURED,
+        "vocabulary": METRICS,
+        "calibration": words.calibration_words(result.calibration),
+        "review": [words.threshold_words(review), *_reviewed(frame, review)],
         "f1_ci95": f1_interval(part, classes),
         "headline": headline(main, split),
         "origin": origin_of(split),
@@ -94,17 +128,26 @@ def report_contents(run_folder: Path, result: Mapping[str, Any], steps: pd.DataF
     }
 
 
+def _reviewed(frame: pd.DataFrame, review: ReviewThreshold) -> list[str]:
+    """Return what the review threshold does on each split, measured now."""
+    parts = {split: frame[frame["split"] == split] for split in ("test", "val")}
+    judged = [
+        judge_threshold(review.value, split, part["confidence"], part["correct"]) for split, part in parts.items()
+    ]
+    return [words.judged_words(each) for each in judged if each.images]
+
+
 def _workflow_contents(
-    run_folder: Path, result: Mapping[str, Any], classes: tuple[str, ...], steps: pd.DataFrame
+    run_folder: RunFolder, result: RunResult, classes: tuple[str, ...], steps: pd.DataFrame
 ) -> dict[str, Any]:
-    """Gather what is told of the data, the workflow and the course of the training."""
-    workflow = dict(result.get("workflow") or {})
+    """Return what the report shows of the data, the workflow and the training."""
+    workflow = result.workflow
     return {
         "split_rows": split_rows(run_folder, classes),
         "reasons": reason_rows(workflow),
         "settings": setting_rows(workflow),
-        "estimate": result.get("estimate") or workflow.get("estimate"),
-        "best_step": best_step(result),
+        "estimate": result.estimate or workflow.get("estimate"),
+        "best_step": result.training.best_step,
         "last_step": int(steps["step"].max()) if len(steps) else 0,
         "classes_shown": CLASSES_SHOWN,
         "files": _files(run_folder),
@@ -112,15 +155,16 @@ def _workflow_contents(
 
 
 def _charts(
-    part: pd.DataFrame, classes: tuple[str, ...], split: str, result: Mapping[str, Any], steps: pd.DataFrame
+    part: pd.DataFrame, classes: tuple[str, ...], split: str, result: RunResult, steps: pd.DataFrame
 ) -> dict[str, dict[str, Any]]:
     """Draw every chart on light and on dark paper: by name, `light` and `dark` as data URIs and `width` in CSS pixels."""
     charts: dict[str, dict[str, Any]] = {}
     for mode in ("light", "dark"):
-        drawn = split_charts(part, classes, SPLIT_TITLES[split], bins=calibration_bins(result), mode=mode)
+        bins, before = calibration_bins(result), error_before(result, split)
+        drawn = split_charts(part, classes, SPLIT_TITLES[split], bins=bins, before=before, mode=mode)
         if len(steps):
             drawn["learning_curves"] = learning_curves_picture(
-                steps, best_step(result), mode=mode, classes=len(classes)
+                steps, result.training.best_step, mode=mode, classes=len(classes), absent=absent_from(result, "val")
             )
         for name, png in drawn.items():
             charts.setdefault(name, {})[mode] = _data_uri(png, "png")
@@ -129,10 +173,10 @@ def _charts(
 
 
 def _galleries(
-    run_folder: Path, part: pd.DataFrame, classes: tuple[str, ...], suspects: pd.DataFrame
+    run_folder: RunFolder, part: pd.DataFrame, classes: tuple[str, ...], suspects: pd.DataFrame
 ) -> dict[str, Any]:
-    """Gather the photos to show, each with what is said below it."""
-    photos = run_folder / "pictures" / "photos"
+    """Return the photos to show, each with its caption."""
+    photos = run_folder.pictures
     wrong = most_wrong(part, classes, SHOWN).to_dict("records")
     suspected = suspects.head(SHOWN).to_dict("records")
     explained = explanation_rows(run_folder, EXPLAINED_SHOWN)
@@ -152,17 +196,17 @@ def _galleries(
     }
 
 
-def _photo(folder: Path, image_id: str) -> dict[str, Any] | None:
-    """Return a kept photo for the template, or None if it was not kept."""
+def _photo(folder: PicturesFolder, image_id: str) -> dict[str, Any] | None:
+    """Return a stored photo for the template, or None if it was not stored."""
     for suffix in (".jpg", ".png"):
-        path = folder / f"{image_id}{suffix}"
+        path = folder.photo(image_id, suffix)
         if path.is_file():
             return _picture(path)
     return None
 
 
 def _picture(path: Path) -> dict[str, Any] | None:
-    """Return a picture as `uri` and `tiny` (show its pixels, don't blur them), large ones as JPEG to spare space."""
+    """Return a picture as `uri` and `tiny` (show its pixels without blurring), large ones as JPEG to save space."""
     if not path.is_file():
         return None
     content = path.read_bytes()
@@ -177,15 +221,16 @@ def _picture(path: Path) -> dict[str, Any] | None:
         return {"uri": _data_uri(content, "png" if picture.format == "PNG" else "jpeg"), "tiny": tiny}
 
 
-def _files(run_folder: Path) -> list[str]:
-    """List the run's tables and pictures, relative to its folder: a report that travels names no machine's paths."""
+def _files(run_folder: RunFolder) -> list[str]:
+    """List the run's tables and pictures, relative to its folder: a report may be sent to others and must not contain this machine's paths."""
     found = [
-        path
-        for pattern in ("evaluation/*", "pictures/*.png", "model/*", "explanation/*.csv", "workflow.yaml")
-        for path in run_folder.glob(pattern)
-        if path.is_file() and not path.name.startswith(".")
+        run_folder.workflow,
+        run_folder.explanation.table,
+        *run_folder.pictures.path.glob("*.png"),
+        *(path for folder in (run_folder.evaluation, run_folder.model) for path in folder.path.glob("*")),
     ]
-    return sorted(path.relative_to(run_folder).as_posix() for path in found)
+    shown = (path for path in found if path.is_file() and not path.name.startswith("."))
+    return sorted(path.relative_to(run_folder.path).as_posix() for path in shown)
 
 
 def _data_uri(content: bytes, kind: str) -> str:
@@ -194,7 +239,7 @@ def _data_uri(content: bytes, kind: str) -> str:
 
 @cache
 def page_environment() -> Environment:
-    """Return the templates of this folder, with autoescaping and the words that they use."""
+    """Return the templates of this folder, with autoescaping and the filters that they use."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -202,12 +247,14 @@ def page_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"light": PALETTES["light"], "dark": PALETTES["dark"]}
     environment.filters |= {
         "percent": words.percent,
         "duration": words.duration,
         "bytes": words.size,
         "plain": words.plain,
         "counted": words.count,
-        "listed": words.listed,
+        "without": words.without,
+        "signed": signed,
     }
     return environment

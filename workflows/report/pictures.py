@@ -1,6 +1,6 @@
 """Every picture of a run, each a function from numbers to a PNG.
 
-All say in words what their axes are, keep their meaning without colour, and come on light or dark paper.
+All label their axes, keep their meaning without colour, and exist in light and dark.
 """
 
 from __future__ import annotations

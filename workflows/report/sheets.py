@@ -1,4 +1,4 @@
-"""Photos side by side with a few words each, as one PNG."""
+"""Photos side by side with captions, as one PNG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from workflows.report.theme import THEMES, Mode, Theme, drawable, font_path
+from workflows.palette import PALETTES, Mode, Palette
+from workflows.report.theme import drawable, font_path
 from workflows.report.words import count, percent
 
 TILE = 176
@@ -23,20 +24,20 @@ def image_sheet(
     columns: int = 6,
     mode: Mode = "light",
 ) -> bytes:
-    """Lay photos out in rows, each with lines of text below.
+    """Arrange photos in rows, each with a caption below.
 
     Args:
         tiles: For each photo its pixels (uint8 [height, width, 3]), its text (lines separated by newlines;
-            too long ones are shortened) and the colour of the stripe above it (a name of the theme: `blue`,
-            `orange`, `green`, `purple`; or `#rrggbb`).
+            too long ones are shortened) and the colour of the stripe above it (a name of the palette, such
+            as `good`, `bad` or `purple`; or `#rrggbb`).
         heading: One line above all.
         columns: Photos in a row.
         mode: Light or dark paper.
 
     Returns:
-        A PNG; without photos it says that there are none.
+        A PNG; without photos, one with a note.
     """
-    theme = THEMES[mode]
+    theme = PALETTES[mode]
     lines = max((text.count("\n") + 1 for _, text, _ in tiles), default=1)
     columns = min(columns, max(len(tiles), 3))
     gap, line, top = 14, 17, 52 if heading else 14
@@ -63,7 +64,7 @@ def image_sheet(
     return stream.getvalue()
 
 
-def _tile(pixels: NDArray[np.uint8], theme: Theme) -> Image.Image:
+def _tile(pixels: NDArray[np.uint8], theme: Palette) -> Image.Image:
     """Scale a photo into a tile without distortion; small inputs keep their pixels visible."""
     photo = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     scale = TILE / max(photo.size)
@@ -86,8 +87,8 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def caption(true: str, predicted: str, confidence: float) -> str:
-    """Return the text below a photo: what the model said, how sure it was, and what is true (drawable names)."""
-    return f"{percent(confidence, 0)} {predicted}\ntruly {true}"
+    """Return the caption of a photo: prediction, confidence and true class (drawable names)."""
+    return f"{percent(confidence, 0)} {predicted}\ntrue: {true}"
 
 
 def sheet_heading(what: str, shown: int, total: int) -> str:

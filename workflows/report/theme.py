@@ -1,7 +1,6 @@
-"""How every picture of a run looks: colours, type, and names that are safe to draw.
+"""How every picture of a run looks: its paper and type, and names that are safe to draw.
 
-Colours are from Okabe and Ito's palette, which people with any common colour blindness can tell apart;
-nothing is said by colour alone. Fonts are those that come with matplotlib: nothing is ever downloaded.
+Fonts are those that come with matplotlib: nothing is ever downloaded.
 Figures are made without pyplot, which keeps global state and is not safe in threads.
 """
 
@@ -10,11 +9,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
 from matplotlib import style
@@ -24,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from PIL import ImageFont
 
-Mode = Literal["light", "dark"]
+from workflows.palette import Palette
 
 DPI = 144
 """Pixels per inch of a picture: sharp on high-density screens and in print at the size of the report."""
@@ -43,45 +41,21 @@ STYLE: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Theme:
-    """The colours of one mode."""
-
-    paper: str
-    ink: str
-    soft: str
-    """Second-rank text and axes."""
-    line: str
-    """Grid lines and borders."""
-    blue: str
-    """What is right; validation."""
-    orange: str
-    """What is wrong; training."""
-    green: str
-    purple: str
-
-
-THEMES: dict[Mode, Theme] = {
-    "light": Theme("#ffffff", "#1c2430", "#5b6675", "#dfe3e8", "#0072b2", "#d55e00", "#009e73", "#9b4f8c"),
-    "dark": Theme("#161b22", "#e6e9ee", "#9aa5b3", "#30363f", "#56b4e9", "#ee8a3c", "#3fc79a", "#d795c9"),
-}
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in this project's style, whatever the person's own matplotlib settings are."""
+    """Draw in this project's style, whatever the user's own matplotlib settings."""
     with style.context(["default", STYLE]):
         yield
 
 
-def new_figure(width: float, height: float, theme: Theme) -> Figure:
+def new_figure(width: float, height: float, theme: Palette) -> Figure:
     """Make an empty figure of `width` by `height` inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=theme.paper)
     FigureCanvasAgg(figure)
     return figure
 
 
-def style_axes(axes: Axes, theme: Theme) -> None:
+def style_axes(axes: Axes, theme: Palette) -> None:
     """Give axes the theme's colours."""
     axes.set_facecolor(theme.paper)
     axes.tick_params(colors=theme.soft, labelcolor=theme.ink, length=3)
@@ -104,15 +78,15 @@ def drawable(text: str, limit: int = 32) -> str:
     """Return a name as it can be drawn: one line, no invisible characters, none that the font lacks, not too long.
 
     Characters without a glyph become the white rectangle; long names lose their middle, because both ends
-    tell names apart (`model-a-left`, `model-a-right`).
+    distinguish names (`model-a-left`, `model-a-right`).
     """
     glyphs = _glyphs()
-    kept = "".join(_visible(character, glyphs) for character in unicodedata.normalize("NFC", text))
-    kept = " ".join(kept.split()) or "(no name)"
-    if len(kept) <= limit:
-        return kept
+    shown = "".join(_visible(character, glyphs) for character in unicodedata.normalize("NFC", text))
+    shown = " ".join(shown.split()) or "(no name)"
+    if len(shown) <= limit:
+        return shown
     tail = (limit - 1) // 3
-    return f"{kept[: limit - 1 - tail].rstrip()}…{kept[-tail:].lstrip()}"
+    return f"{shown[: limit - 1 - tail].rstrip()}…{shown[-tail:].lstrip()}"
 
 
 def fully_drawable(text: str) -> bool:
@@ -122,7 +96,7 @@ def fully_drawable(text: str) -> bool:
 
 
 def class_names(classes: tuple[str, ...] | list[str], limit: int = 32) -> list[str]:
-    """Return all class names as they can be drawn, kept distinct: number and name where characters are missing."""
+    """Return all class names as they can be drawn, made distinct: number and name where characters are missing."""
     drawn = [
         drawable(name, limit) if fully_drawable(name) else f"{number}: {drawable(name, max(limit - 5, 8))}"
         for number, name in enumerate(classes, start=1)

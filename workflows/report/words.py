@@ -1,14 +1,20 @@
-"""Numbers in words, the same way in every picture and page."""
+"""Numbers as text, the same in every picture and page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workflows.words import listed
+
+if TYPE_CHECKING:
+    from workflows.evaluation.thresholds import JudgedThreshold, ReviewThreshold
 
 NBSP = "\u00a0"
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """Return a share in [0, 1] as `91.1 %`; what is not quite all or nothing never looks like it."""
+    """Return a share in [0, 1] as `91.1 %`; a value just below 100 % or above 0 % is never rounded to it."""
     smallest = 10.0**-digits
     value = share * 100
     if 0 < value < smallest / 2:
@@ -29,7 +35,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a person would say it: `0.4 s`, `48 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Return a duration as text: `0.4 s`, `48 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 10:
         return f"{seconds:.1f}{NBSP}s"
     whole = round(seconds)
@@ -51,15 +57,51 @@ def size(number: float) -> str:
     return f"{number:.1f}{NBSP}GB"
 
 
-def listed(names: Sequence[str], most: int = 6) -> str:
-    """Return `a, b and c`, or `a, b, c and 4 more`."""
-    if len(names) > most:
-        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
-    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+def without(absent: Sequence[str]) -> str:
+    """Return the classes excluded from a mean: `without 180`; empty if there are none."""
+    return f"without {listed(absent, full='the table of classes', most=6)}" if absent else ""
+
+
+def calibration_words(calibration: Mapping[str, Any] | None) -> str:
+    """Return how a model's confidences were calibrated, from `calibration` of its card (None in older cards)."""
+    found = calibration or {}
+    if found.get("temperature", 1.0) == 1.0:
+        return f"Confidences are not calibrated: {found.get('reason') or 'the model is older than calibration'}."
+    before, after = (f"{100 * found[name]:.1f}" for name in ("ece_before", "ece_after"))
+    return (
+        f"Confidences calibrated with the temperature {found['temperature']:.3g}, fitted on "
+        f"{count(found['images'], 'validation photo')}: calibration error there {before} points before, {after} after."
+    )
+
+
+def threshold_words(threshold: ReviewThreshold) -> str:
+    """Return which predictions are to be reviewed, and who decided that."""
+    rule = f"Predictions below {percent(threshold.value)} confidence are to be reviewed"
+    if threshold.is_default:
+        return f"{rule}: the default, as no threshold is saved with this model."
+    when = f" on {threshold.created_at:%Y-%m-%d}" if threshold.created_at else ""
+    return f"{rule}: saved with the model by {threshold.author}{when} ({threshold.reason})."
+
+
+def judged_words(judged: JudgedThreshold) -> str:
+    """Return what a threshold does to the predictions of a split, with 95 % intervals and what judged."""
+    from workflows.data.version import SPLIT_WORDS  # Pandas, which the command line's start can do without
+
+    photos = count(judged.images, f"{SPLIT_WORDS[judged.split]} photo")
+    if judged.coverage is None:
+        return f"Not measured: no {SPLIT_WORDS[judged.split]} photos."
+    covered = f"{percent(judged.coverage)} of {photos} accepted ({_interval(judged.coverage_ci95)})"
+    if judged.accuracy is None:
+        return f"{covered}; their accuracy is undefined."
+    return f"{covered}; of these, {percent(judged.accuracy)} right ({_interval(judged.accuracy_ci95)})."
+
+
+def _interval(bounds: tuple[float, float]) -> str:
+    return f"95{NBSP}% interval: {percent(bounds[0])} to {percent(bounds[1])}"
 
 
 def plain(value: object) -> str:
-    """Return a setting's value for reading: `yes`, `0.001`, `eigen-cam, grad-cam++`, `not set`."""
+    """Return a setting's value as text: `yes`, `0.001`, `eigen-cam, grad-cam++`, `not set`."""
     if value is None:
         return "not set"
     if isinstance(value, bool):

@@ -1,37 +1,25 @@
 """Champion or challenger: the decision, from both models' predictions on the same images.
 
-The burden of proof lies with the challenger. It becomes champion only if it is better than by luck (McNemar's exact
-test on the images that change sides), or, if asked so, at least surely not worse than by a margin (paired bootstrap);
-and in either case only if no class loses more than a set amount. Two models that are equally good are thus told
-apart from a better one with the error that the level allows.
+The burden of proof is on the challenger. It becomes champion only if it is significantly better (McNemar's exact
+test on the images that only one of them got right), or, if so configured, not worse by more than a margin (paired bootstrap);
+and in either case only if no class loses more than a set amount. A challenger that is only equally good is thus
+promoted with at most the error rate given by the level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
 from workflows.evaluation.comparison import Comparison, compare
-
-Requirement = Literal["better", "not-worse"]
-
-
-class PromotionRules(BaseModel):
-    """What a challenger must show."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    require: Requirement = Field(
-        "better", description="`better`: more images right than luck explains; `not-worse`: surely within the margin."
-    )
-    level: float = Field(0.05, gt=0, lt=0.5, description="Level of McNemar's exact test (two-sided).")
-    margin: float = Field(0.01, ge=0, lt=1, description="With `not-worse`: how much top-1 accuracy may be lost.")
-    class_drop: float = Field(0.10, ge=0, le=1, description="How much recall no class may lose more than.")
-    class_support: int = Field(10, ge=1, description="Classes with fewer test images can't veto; they are only named.")
+from workflows.requests import PromotionRules
+from workflows.targets.base import Target
+from workflows.targets.judged import OPTIMISTIC_COMPARISON, HeldOut, counted_images
+from workflows.targets.metrics import TOP1
+from workflows.words import listed, signed
 
 
 @dataclass(frozen=True)
@@ -43,7 +31,7 @@ class ClassDrop:
     champion: float
     challenger: float
     counts: bool
-    """Whether it has enough images to forbid the promotion."""
+    """Whether it has enough images to prevent the promotion."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +39,9 @@ class Decision:
     """Whether the challenger is promoted, and why.
 
     Attributes:
-        promote: the answer.
-        reason: it in one or a few sentences, with the numbers.
-        comparison: all that was found out (A is the champion, B the challenger).
+        promote: the decision.
+        reason: the reason in a few sentences, with the figures.
+        comparison: the full comparison (A is the champion, B the challenger).
         drops: classes that lose more recall than allowed.
     """
 
@@ -63,7 +51,7 @@ class Decision:
     drops: tuple[ClassDrop, ...]
 
     def document(self) -> dict[str, Any]:
-        """Return everything as plain JSON types."""
+        """Return the decision as plain JSON types."""
         return {
             "promote": self.promote,
             "reason": self.reason,
@@ -78,16 +66,22 @@ def decide(
     rules: PromotionRules | None = None,
     *,
     names: tuple[str, str] = ("the champion", "the challenger"),
+    known: Iterable[str] = (),
+    target: Target | None = None,
+    split: HeldOut = "test",
     resamples: int = 2000,
     seed: int = 0,
 ) -> Decision:
-    """Decide from two predictions tables of the same images (all in split `test`).
+    """Decide from two tables of predictions for the same images.
 
     Args:
         champion: predictions of the model in use; see :mod:`workflows.evaluation.predictions`.
-        challenger: predictions of the one that may replace it.
-        rules: what the challenger must show.
-        names: what to call the two.
+        challenger: predictions of the model that may replace it.
+        rules: the rules for promotion.
+        names: of the two, for the reason.
+        known: the classes that they know, if more than those predicted.
+        target: what their labels are; None for the default.
+        split: which images of the tables; validation images also chose a checkpoint, which the reason says.
         resamples: draws of the paired bootstrap.
         seed: seed of the draws.
 
@@ -95,7 +89,9 @@ def decide(
         RunError: the two have no image in common.
     """
     rules = rules or PromotionRules()
-    comparison = compare(champion, challenger, "test", names=names, resamples=resamples, seed=seed)
+    comparison = compare(
+        champion, challenger, split, names=names, known=known, target=target, resamples=resamples, seed=seed
+    )
     drops = class_drops(comparison, rules)
     shown, why = _evidence(comparison, rules)
     vetoes = [drop for drop in drops if drop.counts]
@@ -114,33 +110,33 @@ def class_drops(comparison: Comparison, rules: PromotionRules) -> list[ClassDrop
 
 
 def _evidence(comparison: Comparison, rules: PromotionRules) -> tuple[bool, str]:
-    """Return whether the challenger has shown what is required on the whole, and that in words."""
-    top1 = comparison.metrics.set_index("metric").to_dict("index")["top1"]
+    """Return whether the challenger meets the overall requirement, and the evidence as text."""
+    top1 = comparison.metrics.set_index("metric").to_dict("index")[TOP1.name]
     champion, challenger = comparison.names
     mended = int((comparison.changed["change"] == "mended").sum())
     broken = int((comparison.changed["change"] == "broken").sum())
     facts = (
-        f"On the same {comparison.images} test images {challenger} has a top-1 accuracy of {top1['b']:.1%}, {champion} "
-        f"of {top1['a']:.1%} (difference {100 * top1['difference']:+.1f} points, 95 % interval "
-        f"{100 * top1['low']:+.1f} to {100 * top1['high']:+.1f}); {mended} images are right now that were wrong, "
+        f"On the same {counted_images(comparison.images, comparison.split)} {challenger} has a {TOP1.title} of {top1['b']:.1%}, {champion} "
+        f"of {top1['a']:.1%} (difference {signed(100 * top1['difference'])} points, 95 % interval "
+        f"{signed(100 * top1['low'])} to {signed(100 * top1['high'])}); {mended} images are right now that were wrong, "
         f"{broken} wrong that were right (McNemar's exact test: p = {comparison.p_value:.2g})."
     )
+    caution = f" {OPTIMISTIC_COMPARISON}" if comparison.split == "val" else ""
     if mended == broken == 0:
-        return False, f"{facts} Both get the same images right: nothing is gained."
+        return False, f"{facts} Both get the same images right: there is no improvement.{caution}"
     if rules.require == "better":
-        told_apart = comparison.p_value < rules.level
-        shown = mended > broken and told_apart
-        verdict = f"That is not surely better (level {rules.level:g})."
-        if told_apart:
-            verdict = "That is better than by luck." if shown else "That is worse, and not by bad luck."
+        significant = comparison.p_value < rules.level
+        shown = mended > broken and significant
+        verdict = f"The difference is not significant (level {rules.level:g})."
+        if significant:
+            verdict = "It is significantly better." if shown else "It is significantly worse."
     else:
         shown = float(top1["low"]) > -rules.margin
-        asked = f"within {100 * rules.margin:g} points"
-        verdict = f"That is surely {asked}." if shown else f"It is not sure that it is {asked} of {champion}."
-    return shown, f"{facts} {verdict}"
+        margin = f"within {100 * rules.margin:g} points"
+        verdict = f"It is {margin} of {champion}." if shown else f"It is not certain to be {margin} of {champion}."
+    return shown, f"{facts} {verdict}{caution}"
 
 
 def _drops_in_words(drops: Sequence[ClassDrop], rules: PromotionRules) -> str:
-    named = ", ".join(f"{drop.name} ({drop.champion:.0%} to {drop.challenger:.0%})" for drop in drops[:5])
-    more = f" and {len(drops) - 5} more" if len(drops) > 5 else ""
-    return f"recall falls by more than {rules.class_drop:.0%} in: {named}{more}."
+    named = (f"{drop.name} ({drop.champion:.0%} to {drop.challenger:.0%})" for drop in drops)
+    return f"recall falls by more than {rules.class_drop:.0%} in: {listed(named, full='`drops` of the decision')}."

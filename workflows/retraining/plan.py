@@ -1,67 +1,55 @@
-"""What a retraining would work with: the champion, the newest data, what is new, and which images judge."""
+"""The plan of a retraining: the champion, the newest data, what has changed, and the test images for the comparison."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ValidationError
 
 from workflows.data.catalog import get_version
 from workflows.data.history import diff
 from workflows.data.version import DatasetVersion
-from workflows.errors import DatasetError
+from workflows.errors import DatasetError, FieldguideError, ModelError
 from workflows.graph.workflow import Workflow
-from workflows.registry.models import champion, frozen_images
-from workflows.retraining.decision import PromotionRules
+from workflows.nodes.split import SplitSettings, split_records
+from workflows.registry.models import champion, frozen_images, frozen_split
+from workflows.requests import RetrainSettings, Start
 from workflows.store.models import ModelVersion
+from workflows.store.names import counted
 from workflows.store.store import Store
+from workflows.targets.judged import HeldOut
+from workflows.words import listed
 
 CHALLENGERS_FILE = "challengers.json"
-"""In the folder of a decision: the runs of its challengers, by how they start."""
-
-Start = Literal["champion", "pretrained"]
-StartFrom = Literal["champion", "pretrained", "both"]
-
-
-class RetrainSettings(BaseModel):
-    """When a retraining is worth it, how the challenger is made, and what it must show."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min_changes: int = Field(20, ge=0, description="Images added, removed or relabelled that make it worth training.")
-    start_from: StartFrom = Field(
-        "pretrained",
-        description="First weights: the `champion`'s, `pretrained` (those that the champion's workflow names, usually "
-        "ImageNet's), or `both`: two challengers, of which the better on the validation images stands.",
-    )
-    epochs: int | None = Field(None, ge=1, description="Epochs instead of the champion's.")
-    device: str | None = Field(None, description="Device instead of the champion's.")
-    allow: tuple[str, ...] = Field((), description="Audit findings that don't stop the training.")
-    rules: PromotionRules = PromotionRules()
+"""In the folder of a decision: the runs of its challengers, by their initial weights."""
 
 
 @dataclass(frozen=True)
 class RetrainPlan:
-    """What a retraining would work with.
+    """The plan of a retraining.
 
     Attributes:
         version: the newest version of the champion's data set.
         changes: images `added`, `removed` and `relabelled` since the champion's version, labelled ones only.
-        enough: whether that is worth a training.
-        judges: the frozen test images on which both models are judged, with their newest labels: columns image_id,
-            path, sha256, split (always `test`), label.
-        starts: what challengers start from, one for each.
-        notes: what a person should know: classes that only one of the two knows, test images that are gone.
+        enough: whether these changes are enough for a training.
+        test_images: the frozen images on which both models are compared, with their newest labels: columns image_id,
+            path, sha256, split (always `judged_on`), label.
+        judged_on: `test`; `val` where the champion's run had no test images, so that its validation images were frozen.
+        starts: initial weights, one entry per challenger.
+        split: the challenger's split settings, those of the champion's workflow.
+        notes: remarks for the user: classes that only one of the two knows, test images that no longer exist.
     """
 
     champion: ModelVersion
     version: DatasetVersion
     changes: dict[str, int]
     enough: bool
-    judges: pd.DataFrame
+    test_images: pd.DataFrame
+    judged_on: HeldOut
     starts: tuple[Start, ...]
+    split: SplitSettings
     notes: tuple[str, ...]
 
     @property
@@ -71,37 +59,81 @@ class RetrainPlan:
 
 
 def plan_retraining(store: Store, model: str, settings: RetrainSettings) -> RetrainPlan:
-    """Find out what a retraining of `model` would work with.
+    """Plan a retraining of `model`.
 
     Raises:
-        ModelError: unknown model, or one without a champion.
-        DatasetError: the champion's data set is gone, or none of its test images is left to judge by.
+        ModelError: unknown model, or one without a champion, or this installation can't use its workflow.
+        DatasetError: the champion's data set was deleted, or none of its test images is left.
     """
     current = champion(store, model)
     newest = get_version(store, current.dataset)
-    changes = _changes(store, current, newest)
-    judges, notes = _judges(store, current, newest)
-    starts, said = _starts(store, current, settings)
+    changes = changes_between(store, current, newest)
+    test_images, notes = _test_images(store, current, newest)
+    split = _split_of(store, current)
+    starts, start_notes = _starts(split, settings)
     enough = sum(changes.values()) >= settings.min_changes
-    return RetrainPlan(current, newest, changes, enough, judges, starts, (*notes, *said))
+    notes = [*notes, *start_notes]
+    judged_on = frozen_split(test_images)
+    return RetrainPlan(current, newest, changes, enough, test_images, judged_on, starts, split, tuple(notes))
 
 
-def _starts(store: Store, current: ModelVersion, settings: RetrainSettings) -> tuple[tuple[Start, ...], list[str]]:
-    """Return what challengers start from, and what is to be said about it."""
+def _split_of(store: Store, current: ModelVersion) -> SplitSettings:
+    document = store.runs.get(current.run_id).workflow
+    try:
+        return Workflow.model_validate(document).split if document else SplitSettings()
+    except ValidationError as error:  # for example, the package that brought its network is gone
+        raise ModelError(
+            f"The workflow of {current} can't be used by this installation.", "Train and register a new run."
+        ) from error
+
+
+def obstacle(store: Store, model: str, settings: RetrainSettings) -> str:
+    """Return why a retraining of `model` can't succeed as its data are now; an empty text if nothing is in its way."""
+    try:
+        plan = plan_retraining(store, model, settings)
+        return leak_reason(plan, leaks_ahead(store, plan))
+    except FieldguideError as error:
+        return str(error)
+
+
+def leaks_ahead(store: Store, plan: RetrainPlan) -> list[str]:
+    """Return the paths of test images that the challenger would be trained on, before it is trained.
+
+    Raises:
+        DatasetError: the workflow makes a new split, and a class has too few images for it.
+    """
+    return leaked(plan.test_images, split_records(plan.version, plan.split, store.blobs))
+
+
+def leak_reason(plan: RetrainPlan, paths: Sequence[str]) -> str:
+    """Return why test images that are trained on stop a retraining, with advice; empty if there are none."""
+    if not paths:
+        return ""
+    remedy = "Move them back to the test split, or train" if plan.split.source == "version" else "Train"
+    return (
+        f"{counted(len(paths), 'image')} that the champion is tested on would be trained on, e.g. {paths[0]}: the "
+        f"comparison would flatter the challenger. {remedy} on the new split and promote that run."
+    )
+
+
+def _starts(split: SplitSettings, settings: RetrainSettings) -> tuple[tuple[Start, ...], list[str]]:
+    """Return the initial weights of the challengers, and notes about them."""
     if settings.start_from != "both":
         return (settings.start_from,), []
-    workflow = store.runs.get(current.run_id).workflow
-    if workflow is None or Workflow.model_validate(workflow).split.train_on == "train":
+    if split.train_on == "train":
         return ("champion", "pretrained"), []
-    said = "The champion's workflow leaves no validation images to choose between two challengers by: one was trained."
-    return ("pretrained",), [said]
+    start_notes = (
+        "The champion's workflow leaves no validation images to choose between two challengers: only one was trained."
+    )
+    return ("pretrained",), [start_notes]
 
 
-def _changes(store: Store, current: ModelVersion, newest: DatasetVersion) -> dict[str, int]:
+def changes_between(store: Store, current: ModelVersion, newest: DatasetVersion) -> dict[str, int]:
+    """Return how many labelled images were added, removed or relabelled since a model's version was trained."""
     if newest.number == current.version:
         return {"added": 0, "removed": 0, "relabelled": 0}
     found = diff(store, current.dataset, current.version, newest.number)
-    # an image that is still to be labelled teaches nothing
+    # an image without a label is not trained on
     return {
         "added": sum(change.after is not None for change in found.added),
         "removed": sum(change.before is not None for change in found.removed),
@@ -109,41 +141,41 @@ def _changes(store: Store, current: ModelVersion, newest: DatasetVersion) -> dic
     }
 
 
-def _judges(store: Store, current: ModelVersion, newest: DatasetVersion) -> tuple[pd.DataFrame, list[str]]:
+def _test_images(store: Store, current: ModelVersion, newest: DatasetVersion) -> tuple[pd.DataFrame, list[str]]:
     """Return the frozen test images with their newest labels, of the classes that both versions know."""
     frozen = frozen_images(store, current)
     table = newest.labelled()
     labels = table.set_index("image_id")["label"].astype(object)
     present = frozen["image_id"].isin(labels.index)
-    judges = frozen[present].assign(split="test", label=frozen.loc[present, "image_id"].map(labels))
+    test_images = frozen[present].assign(label=frozen.loc[present, "image_id"].map(labels))
     old, new = set(current.card["classes"]), set(newest.classes)
-    common = judges["label"].isin(old & new)
+    common = test_images["label"].isin(old & new)
     notes = []
     if not present.all():
-        notes.append(f"{int((~present).sum())} of {len(frozen)} frozen test images are no longer in the data set.")
+        notes.append(f"{int((~present).sum())} of {len(frozen)} frozen images are no longer in the data set.")
     if new - old:
         notes.append(f"Classes that the champion does not know, left out of the comparison: {_named(new - old)}.")
     if old - new:
-        notes.append(f"Classes that are gone from the data, left out of the comparison: {_named(old - new)}.")
+        notes.append(f"Classes that are no longer in the data, left out of the comparison: {_named(old - new)}.")
     if not common.any():
         raise DatasetError(
-            f"None of the test images that {current} was registered with can be used to judge: they are no longer in "
-            f"{newest}, or their classes are not known to both.",
+            f"None of the images that {current} was registered with can be used for the comparison: they are no longer in "
+            f"{newest}, or their classes are not known to both models.",
             "Train on the data set by hand, and register the run as a new model.",
         )
-    return judges[common].reset_index(drop=True), notes
+    return test_images[common].reset_index(drop=True), notes
 
 
-def leaked(plan: RetrainPlan, trained_on: pd.DataFrame) -> list[str]:
-    """Return the paths of judging images whose very content was trained on; there must be none.
+def leaked(test_images: pd.DataFrame, records: pd.DataFrame) -> list[str]:
+    """Return the paths of judging images whose very content is trained on; there must be none.
 
     Args:
-        trained_on: records of a run (columns split, sha256).
+        test_images: images on which models are compared (columns path, sha256).
+        records: of a run (columns split, sha256).
     """
-    taught = set(trained_on.loc[trained_on["split"] == "train", "sha256"])
-    return sorted(plan.judges.loc[plan.judges["sha256"].isin(taught), "path"])
+    trained_on = set(records.loc[records["split"] == "train", "sha256"])
+    return sorted(test_images.loc[test_images["sha256"].isin(trained_on), "path"])
 
 
 def _named(classes: set[str]) -> str:
-    shown = sorted(classes)
-    return ", ".join(shown[:5]) + (", …" if len(shown) > 5 else "")
+    return listed(sorted(classes), full="fieldguide dataset show, and the champion's model card")

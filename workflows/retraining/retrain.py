@@ -1,11 +1,12 @@
-"""Retraining a model: train a challenger on the newest data, judge it against the champion, promote it or not.
+"""Retraining a model: train a challenger on the newest data, compare it with the champion, promote it or not.
 
 ::
 
-    plan -> (too little new: unchanged) -> challenger(s) -> leak check -> both models on the frozen images -> decision
+    plan -> (too few changes: unchanged) -> leak check -> challenger(s) -> leak check of what was trained on
+         -> both models on the frozen images -> decision
 
-Every decision leaves a record, a document and a page, also where nothing was done. A retraining that was cut off
-goes on under its decision's id: the challenger's run is resumed, not trained again.
+Every decision is stored as a record, a document and a page, even if nothing was done. An interrupted retraining
+resumes under its decision's id: the challenger's run is resumed, not trained again.
 """
 
 from __future__ import annotations
@@ -16,29 +17,37 @@ from typing import Any
 
 import pandas as pd
 
+from workflows.data.catalog import get_version
 from workflows.data.pixels import open_pixels
-from workflows.data.thumbnails import thumbnail
 from workflows.errors import DatasetError, ModelError
 from workflows.inference.evaluate import predict_records
 from workflows.inference.predictor import Predictor
-from workflows.pipeline import RunTraining, TrainRequest, create_run, run_pipeline
+from workflows.pipeline import RunTraining, create_run, run_pipeline
 from workflows.progress import Progress, silent
-from workflows.registry.models import promote, register, weights_path
-from workflows.report.decision import write_decision_report
+from workflows.registry.models import register, weights_path
+from workflows.requests import RetrainSettings, TrainRequest
 from workflows.retraining.decision import Decision, decide
-from workflows.retraining.plan import CHALLENGERS_FILE, RetrainPlan, RetrainSettings, leaked, plan_retraining
-from workflows.store.files import read_json, to_plain, write_json
+from workflows.retraining.plan import (
+    CHALLENGERS_FILE,
+    RetrainPlan,
+    changes_between,
+    leak_reason,
+    leaked,
+    leaks_ahead,
+    plan_retraining,
+)
+from workflows.retraining.recording import brief_of, record_decision
+from workflows.store.files import read_json, write_json
 from workflows.store.locks import hold
 from workflows.store.models import DecisionRecord, ModelVersion, Outcome
 from workflows.store.store import Store
-from workflows.store.tables import now
-
-DOCUMENT_FILE, REPORT_FILE = "decision.json", "report.html"
+from workflows.targets.metrics import TOP1
+from workflows.targets.registry import target_in
 
 
 @dataclass(frozen=True)
 class _Call:
-    """What was asked of a retraining."""
+    """The arguments of a retraining."""
 
     store: Store
     model: str
@@ -63,14 +72,14 @@ def retrain(
     run_training: RunTraining = run_pipeline,
     progress: Progress = silent,
 ) -> DecisionRecord:
-    """Retrain a model on the newest version of its data set, and promote the challenger if it has earned it.
+    """Retrain a model on the newest version of its data set, and promote the challenger if it is better.
 
     One retraining of a model at a time: a second one waits.
 
     Args:
-        trigger: who or what asked for it, in words.
-        settings: when it is worth it, how the challenger is made, what it must show.
-        decision_id: of a retraining that was cut off, to go on with it.
+        trigger: who or what started it, as text.
+        settings: when to retrain, how to train the challenger, when to promote it.
+        decision_id: of an interrupted retraining, to resume it.
         run_training: runs the challenger's run; `flows` makes it a Prefect flow.
 
     Raises:
@@ -88,25 +97,28 @@ def retrain(
 def _retrain(call: _Call) -> DecisionRecord:
     plan = plan_retraining(call.store, call.model, call.settings)
     if not plan.enough and not _begun(call):
-        asked = call.settings.min_changes
-        text = f"{plan.changed} images differ from what the champion was trained on; it takes {asked} to train anew."
+        needed = call.settings.min_changes
+        text = f"{plan.changed} images differ from the champion's training data; a retraining needs at least {needed}."
         return _conclude(call, plan, "unchanged", text)
     try:
+        if not _begun(call) and (ahead := leaks_ahead(call.store, plan)):
+            return _conclude(call, plan, "stopped", leak_reason(plan, ahead))
         run_id, started_from = _train_challengers(call, plan)
-    except DatasetError as error:  # the audit forbids it, or the data can't be trained on
+    except DatasetError as error:  # the audit stops it, or the data can't be trained on
         return _conclude(call, plan, "stopped", f"The challenger could not be trained. {error.message}")
     challenger = register(
         call.store, call.model, run_id, reason=f"challenger of decision {call.decision_id}", author=call.trigger
     )
-    found = leaked(plan, pd.read_parquet(call.store.run_folder(run_id) / "records.parquet"))
+    found = leaked(plan.test_images, pd.read_parquet(call.store.run_folder(run_id).records))
     if found:
-        text = f"{len(found)} test images were also trained on, e.g. {found[0]}: the comparison would flatter."
-        return _conclude(call, plan, "stopped", text, challenger, started_from)
-    decision = _judge(call, plan, challenger)
-    if decision.promote:
-        _promote(call, challenger, decision)
+        return _conclude(call, plan, "stopped", leak_reason(plan, found), challenger, started_from)
+    decision = _compare(call, plan, challenger)
     outcome: Outcome = "promoted" if decision.promote else "kept"
-    return _conclude(call, plan, outcome, decision.reason, challenger, started_from, decision)
+    try:
+        return _conclude(call, plan, outcome, decision.reason, challenger, started_from, decision)
+    except ModelError as error:  # somebody promoted another version while this one was trained
+        text = f"{plan.champion}, which the challenger was compared with, is not the champion any more. {error.hint}"
+        return _conclude(call, plan, "stopped", text, challenger, started_from, decision)
 
 
 def _begun(call: _Call) -> bool:
@@ -114,7 +126,7 @@ def _begun(call: _Call) -> bool:
 
 
 def _train_challengers(call: _Call, plan: RetrainPlan) -> tuple[str, str]:
-    """Train one challenger for each way to start; return the run that does best on validation, and its start."""
+    """Train one challenger for each way to start; return the run with the best validation accuracy, and its initial weights."""
     runs: dict[str, str] = read_json(call.folder / CHALLENGERS_FILE) if _begun(call) else {}
     for start in plan.starts:
         if start not in runs:
@@ -126,10 +138,10 @@ def _train_challengers(call: _Call, plan: RetrainPlan) -> tuple[str, str]:
 
 
 def _request(call: _Call, plan: RetrainPlan, start: str) -> TrainRequest:
-    """Return the champion's own request for the newest data: its workflow, from the weights wanted."""
+    """Return the champion's own request for the newest data: its workflow, with the given initial weights."""
     workflow = call.store.runs.get(plan.champion.run_id).workflow
     if workflow is None:
-        raise ModelError(f"The run of {plan.champion} has no workflow on record.", "Train and register a new run.")
+        raise ModelError(f"The run of {plan.champion} has no recorded workflow.", "Train and register a new run.")
     return TrainRequest(
         dataset=plan.version.name,
         version=plan.version.number,
@@ -142,34 +154,24 @@ def _request(call: _Call, plan: RetrainPlan, start: str) -> TrainRequest:
 
 
 def _validation_top1(store: Store, run_id: str) -> float:
-    metrics = (store.runs.get(run_id).result or {}).get("metrics") or {}
-    return float((metrics.get("val") or {}).get("top1") or 0.0)
+    result = store.runs.get(run_id).result
+    return float(result.metrics_of("val").get(TOP1.name) or 0.0) if result else 0.0
 
 
-def _judge(call: _Call, plan: RetrainPlan, challenger: ModelVersion) -> Decision:
+def _compare(call: _Call, plan: RetrainPlan, challenger: ModelVersion) -> Decision:
     names = (f"the champion (v{plan.champion.number})", f"the challenger (v{challenger.number})")
-    champion, judged = (_answers(call, version, plan.judges) for version in (plan.champion, challenger))
-    return decide(champion, judged, call.settings.rules, names=names)
+    champion, contender = (_answers(call, version, plan.test_images) for version in (plan.champion, challenger))
+    known = {*plan.champion.card["classes"], *challenger.card["classes"]}
+    target = target_in(plan.champion.card)
+    rules = call.settings.rules
+    return decide(champion, contender, rules, names=names, known=known, target=target, split=plan.judged_on)
 
 
-def _answers(call: _Call, version: ModelVersion, judges: pd.DataFrame) -> pd.DataFrame:
+def _answers(call: _Call, version: ModelVersion, test_images: pd.DataFrame) -> pd.DataFrame:
     predictor = Predictor.load(call.store, version.run_id, call.settings.device or "auto")
     blobs, cache = call.store.blobs.path, call.store.cache_folder
-    pixels = open_pixels(judges, blobs, predictor.card.transform, cache, call.progress)
-    return predict_records(predictor, judges, pixels.squares(judges["image_id"].tolist()))
-
-
-def _promote(call: _Call, challenger: ModelVersion, decision: Decision) -> None:
-    if call.store.models.champions().get(call.model) == challenger.number:
-        return  # a retraining that was cut off right here goes on
-    promote(
-        call.store,
-        call.model,
-        challenger.number,
-        reason=decision.reason,
-        author=call.trigger,
-        decision_id=call.decision_id,
-    )
+    pixels = open_pixels(test_images, blobs, predictor.card.transform, cache, call.progress)
+    return predict_records(predictor, test_images, pixels.squares(test_images["image_id"].tolist()))
 
 
 def _conclude(
@@ -181,45 +183,25 @@ def _conclude(
     started_from: str = "",
     decision: Decision | None = None,
 ) -> DecisionRecord:
-    """Write the document and the page of a decision, then its record."""
-    created = now()
-    document: dict[str, Any] = {
+    """Record what the retraining came to, and promote the challenger if that is the outcome."""
+    data, changes = plan.version, plan.changes
+    if challenger is not None and challenger.version != data.number:  # an interrupted one, resumed after an edit
+        data = get_version(call.store, challenger.dataset, challenger.version)
+        changes = changes_between(call.store, plan.champion, data)
+    facts: dict[str, Any] = {
         "decision_id": call.decision_id,
         "model": call.model,
         "trigger": call.trigger,
-        "created_at": created.isoformat(),
         "outcome": outcome,
         "reason": reason,
-        "champion": _brief(plan.champion),
-        "challenger": challenger and {**_brief(challenger), "started_from": started_from},
-        "data": {"name": plan.version.name, "version": plan.version.number},
-        "changes": plan.changes,
+        "champion": brief_of(plan.champion),
+        "challenger": challenger and {**brief_of(challenger), "started_from": started_from},
+        "data": {"name": data.name, "version": data.number},
+        "changes": changes,
         "notes": list(plan.notes),
         "rules": call.settings.rules.model_dump(),
         "settings": call.settings.model_dump(mode="json"),
         "decision": decision and decision.document(),
     }
-    plain = to_plain(document)
-    write_json(call.folder / DOCUMENT_FILE, plain)
-    hashes = dict(zip(plan.judges["image_id"], plan.judges["sha256"], strict=True))
-    write_decision_report(call.folder / REPORT_FILE, plain, lambda image: thumbnail(call.store, hashes[image]))
-    record = DecisionRecord(
-        decision_id=call.decision_id,
-        model=call.model,
-        trigger=call.trigger,
-        outcome=outcome,
-        reason=reason,
-        champion=plan.champion.number,
-        challenger=challenger.number if challenger else None,
-        challenger_run=challenger.run_id if challenger else None,
-        document=plain,
-        created_at=created,
-    )
-    call.store.models.add_decision(record)
-    return record
-
-
-def _brief(version: ModelVersion) -> dict[str, Any]:
-    top1 = (version.metrics.get("test") or {}).get("top1")
-    found = {name: getattr(version, name) for name in ("number", "run_id", "dataset", "version")}
-    return {**found, "test_top1": top1}
+    promoted = {"author": call.trigger, "reason": reason} if outcome == "promoted" else None
+    return record_decision(call.store, facts, plan.test_images, plan.version.rendering(), promoted)

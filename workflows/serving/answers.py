@@ -1,4 +1,4 @@
-"""What the inference server answers: the JSON documents, described for people and for the OpenAPI document."""
+"""The responses of the inference server: JSON documents with descriptions for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,26 +8,34 @@ from pydantic import BaseModel, Field
 
 
 class Trouble(BaseModel):
-    """What is wrong, and what to do about it: the body of every answer from 400 up."""
+    """What is wrong, and what to do about it: the body of every response with status 400 or above."""
 
     error: str
     hint: str = ""
 
 
 class ClassScore(BaseModel):
-    """A class and how sure the model is of it."""
+    """A class and its confidence."""
 
     label: str
     confidence: float = Field(ge=0, le=1)
 
 
-class FilePrediction(BaseModel):
-    """The answer for one photo: `label`, `confidence` and `top`, or `error` and `hint`."""
+class Review(BaseModel):
+    """The model's review threshold."""
 
-    file: str = Field(description="Its name as sent, or the SHA-256 asked for.")
+    threshold: float = Field(ge=0, le=1, description="Predictions of lower confidence are to be reviewed by a person.")
+    is_default: bool = Field(description="No threshold is saved with this model.")
+
+
+class FilePrediction(BaseModel):
+    """The result for one photo: `label`, `confidence` and `top`, or `error` and `hint`."""
+
+    file: str = Field(description="Its name as sent, or the requested SHA-256.")
     label: str | None = None
     confidence: float | None = Field(None, ge=0, le=1)
-    top: list[ClassScore] | None = Field(None, description="The likeliest classes, best first.")
+    to_review: bool | None = Field(None, description="The confidence is below the model's review threshold.")
+    top: list[ClassScore] | None = Field(None, description="The most likely classes, best first.")
     error: str | None = None
     hint: str | None = None
 
@@ -36,25 +44,31 @@ class PredictAnswer(BaseModel):
     """Predictions, in the order of the files."""
 
     run_id: str
+    review: Review
     results: list[FilePrediction]
 
 
 class HeatMap(BaseModel):
-    """Where the network looked."""
+    """A heat-map: where the network looked."""
 
     method: str
-    target: str | None = Field(description="The class whose evidence it shows; null where the method knows none.")
+    target: str | None = Field(
+        description="The class whose evidence it shows; null for methods that are not class-specific."
+    )
     layer: int
+    flat: bool = Field(False, description="Whether it has no contrast, and so shows nothing.")
     map_png: str = Field(description="Base64 of an 8-bit grey PNG of the network's size: 0 = not at all, 255 = most.")
     overlay_png: str | None = Field(None, description="Base64 of a PNG: the map in colours over the input.")
 
 
 class ExplainAnswer(BaseModel):
-    """Why the model says what it says about one photo."""
+    """The explanation of the prediction for one photo."""
 
     run_id: str
     label: str
     confidence: float
+    to_review: bool = Field(description="The confidence is below the model's review threshold.")
+    review: Review
     top: list[ClassScore]
     side: int = Field(description="Pixels per side of all pictures here.")
     input_png: str = Field(description="Base64 of a PNG: exactly the pixels that the network saw.")
@@ -62,7 +76,7 @@ class ExplainAnswer(BaseModel):
 
 
 class Neighbour(BaseModel):
-    """A training image, and how alike the network finds it."""
+    """A training image, and its similarity by the network."""
 
     image_id: str
     sha256: str
@@ -72,7 +86,7 @@ class Neighbour(BaseModel):
 
 
 class NearestAnswer(BaseModel):
-    """The nearest training images, or how far the embeddings are."""
+    """The nearest training images, or the progress of the embeddings."""
 
     run_id: str
     state: Literal["ready", "building"]
@@ -82,7 +96,7 @@ class NearestAnswer(BaseModel):
 
 
 class Layer(BaseModel):
-    """A layer whose feature map can be looked at."""
+    """A layer for which heat-maps can be computed."""
 
     layer: int
     name: str
@@ -91,7 +105,7 @@ class Layer(BaseModel):
 
 
 class ModelSummary(BaseModel):
-    """A classifier that can be asked."""
+    """An available classifier."""
 
     run_id: str
     dataset: str
@@ -101,8 +115,8 @@ class ModelSummary(BaseModel):
     size: str
     classes: int
     loaded: bool
-    names: list[str] = Field([], description="The versions of models that it is, as `birds:2`.")
-    champion_of: list[str] = Field([], description="The models whose champion it is: their names mean it now.")
+    names: list[str] = Field([], description="Its registered model versions, such as `birds:2`.")
+    champion_of: list[str] = Field([], description="The models whose champion it is: their names now refer to it.")
 
 
 class ModelsAnswer(BaseModel):
@@ -113,7 +127,7 @@ class ModelsAnswer(BaseModel):
 
 
 class ModelDetail(BaseModel):
-    """Everything about one classifier that a caller may want to choose from."""
+    """The details of one classifier: its classes, layers and heat-map methods."""
 
     run_id: str
     dataset: str
@@ -123,17 +137,25 @@ class ModelDetail(BaseModel):
     image_size: int
     square: str
     step: int
+    temperature: float = Field(description="Divisor of its logits, for calibrated confidences.")
     classes: list[str]
+    review: Review
     layers: list[Layer]
     methods: list[str]
 
 
 class Health(BaseModel):
-    """Whether the server is well, and what it has done."""
+    """The state of the server, and its counters."""
 
     status: Literal["ok"] = "ok"
     version: str
-    loaded: list[str] = Field(description="Runs whose models are warm.")
-    waiting: int = Field(description="Photos being worked on.")
-    images: int = Field(description="Photos that went through a network since the start.")
-    batches: int = Field(description="In how many batches.")
+    started_at: str = Field(description="When the server was started, ISO 8601, UTC: all counters begin there.")
+    requests: int = Field(description="Requests answered, without those for this page and the documentation.")
+    errors: int = Field(description="Of these, answered with status 400 or above.")
+    p95_seconds: float | None = Field(
+        description="95 % of the last 1,000 requests took no longer than this; null before the first one."
+    )
+    loaded: list[str] = Field(description="Runs whose models are loaded.")
+    waiting: int = Field(description="Photos being processed.")
+    images: int = Field(description="Photos processed since the start.")
+    batches: int = Field(description="Number of batches of these photos.")

@@ -1,6 +1,6 @@
 """The routes of the inference server: HTTP in, JSON out.
 
-Multipart bodies are read here and not by FastAPI, because only so can the number of files be bounded before they are
+Multipart bodies are read here and not by FastAPI, so that the number of files can be bounded before they are
 all received.
 """
 
@@ -31,6 +31,8 @@ from workflows.errors import (
     UsageError,
     WeightsError,
 )
+from workflows.explanation.heatmaps import METHODS
+from workflows.explanation.methods import DEFAULT_METHODS
 from workflows.serving.answers import (
     ExplainAnswer,
     Health,
@@ -42,11 +44,13 @@ from workflows.serving.answers import (
 )
 from workflows.serving.batching import Busy
 from workflows.serving.describing import describe
-from workflows.serving.explaining import DEFAULT_METHODS, Wanted
-from workflows.serving.guard import Guard
+from workflows.serving.explaining import Wanted
+from workflows.serving.host_check import HostCheck, Refusal
+from workflows.serving.intake import OPEN_PATHS, Intake, refuse
 from workflows.serving.limits import Settings
 from workflows.serving.naming import Resolve
 from workflows.serving.service import Photo, Service
+from workflows.serving.traffic import Traffic
 from workflows.store.store import Store
 
 STATUS: Mapping[type[FieldguideError], int] = {
@@ -60,33 +64,33 @@ STATUS: Mapping[type[FieldguideError], int] = {
     WeightsError: 500,
     StorageError: 507,
 }
-"""The HTTP status of our errors; of the nearest class in an error's ancestry."""
+"""The HTTP status of our errors; the nearest class in an error's ancestry counts."""
 
 SHA256 = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the image's content.")
 RunName = Annotated[
     str | None,
     Query(
         max_length=200,
-        description="The model: its name (the champion answers), `name:2`, a run's id, the beginning of one, or `latest`. "
+        description="The model: its name (for its champion), `name:2`, a run's id, the beginning of one, or `latest`. "
         "Default: the server's own.",
     ),
 ]
-Top = Annotated[int, Query(ge=1, le=1000, description="How many of the likeliest classes to give.")]
+Top = Annotated[int, Query(ge=1, le=1000, description="How many of the most likely classes to return.")]
 Count = Annotated[int, Query(ge=1, le=100, description="How many images.")]
 Methods = Annotated[
     list[str],
-    Query(max_length=4, description="Heat-map method: eigen-cam, grad-cam, grad-cam++, layer-cam. Repeatable."),
+    Query(max_length=4, description=f"Heat-map method: {', '.join(METHODS)}. Repeatable."),
 ]
 Targets = Annotated[
     list[str], Query(max_length=8, description="Class whose evidence to show; default the predicted one. Repeatable.")
 ]
-LayerNumber = Annotated[int | None, Query(description="Layer to look at; `GET /models/{run}` lists them.")]
+LayerNumber = Annotated[int | None, Query(description="Layer of the heat-map; `GET /models/{run}` lists them.")]
 TROUBLES: dict[int | str, dict[str, Any]] = {
-    400: {"model": Trouble, "description": "The request is wrong."},
-    404: {"model": Trouble, "description": "There is no such model."},
+    400: {"model": Trouble, "description": "The request is invalid."},
+    404: {"model": Trouble, "description": "The model does not exist."},
     413: {"model": Trouble, "description": "Too large."},
     422: {"model": Trouble, "description": "No file of the request can be read as an image."},
-    503: {"model": Trouble, "description": "Too much to do: try again after the seconds in `Retry-After`."},
+    503: {"model": Trouble, "description": "Too busy: try again after the seconds in `Retry-After`."},
 }
 
 
@@ -106,8 +110,16 @@ class StoredImage(BaseModel):
     sha256: str = SHA256
 
 
-def create_app(store: Store, settings: Settings, resolve: Resolve | None = None) -> Guard:
-    """Return the inference server as an ASGI application, guard included."""
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+)
+
+
+def create_app(store: Store, settings: Settings, resolve: Resolve | None = None) -> HostCheck:
+    """Return the inference server as an ASGI application, host check included."""
 
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
@@ -120,7 +132,7 @@ def create_app(store: Store, settings: Settings, resolve: Resolve | None = None)
     app = FastAPI(
         title="Fieldguide inference server",
         version=version("fieldguide"),
-        description="Classifies photos and explains the answers. Everything stays on this machine.",
+        description="Classifies photos and explains the predictions. Everything stays on this machine.",
         lifespan=serving,
         docs_url=None,
         redoc_url=None,
@@ -135,7 +147,15 @@ def create_app(store: Store, settings: Settings, resolve: Resolve | None = None)
     async def docs() -> HTMLResponse:
         return HTMLResponse(describe(app.openapi(), bool(settings.token)))
 
-    return Guard(app, settings)
+    app.state.traffic = traffic = Traffic(Intake(app, settings), OPEN_PATHS)
+    return HostCheck(traffic, settings.hosts, HEADERS, refusal)
+
+
+def refusal(why: Refusal) -> JSONResponse:
+    """Return what is said to a request under a foreign name, or from another site's page."""
+    if why == "host":
+        return refuse(403, "This server does not answer to that name.", "Use the address that it printed.")
+    return refuse(403, "Pages of other sites may not use this server.", "Call it from a program instead.")
 
 
 public = APIRouter(responses=TROUBLES)
@@ -150,27 +170,31 @@ def _body(name: str, many: bool) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-@public.get("/health", response_model=Health, summary="Is the server well?")
+@public.get("/health", response_model=Health, summary="Is the server running?")
 async def health(request: Request) -> Health:
-    """Also says what is loaded and how much has been done."""
+    """Also returns the loaded models and counters."""
     service = _service(request)
-    batcher = service.batcher
+    batcher, traffic = service.batcher, request.app.state.traffic
     return Health(
         version=version("fieldguide"),
-        loaded=service.shelf.run_ids,
+        started_at=traffic.started_at.isoformat(),
+        requests=traffic.requests,
+        errors=traffic.errors,
+        p95_seconds=traffic.p95_seconds,
+        loaded=service.predictors.run_ids,
         waiting=batcher.waiting,
         images=batcher.images,
         batches=batcher.batches,
     )
 
 
-@public.get("/models", response_model=ModelsAnswer, summary="Which models can be asked?")
+@public.get("/models", response_model=ModelsAnswer, summary="Which models are available?")
 async def models(request: Request) -> ModelsAnswer:
-    """All classifiers of this machine's store, newest first, and which one answers by default."""
+    """All classifiers of this machine's store, newest first, and the default one."""
     return await _service(request).models()
 
 
-@public.get("/models/{run}", response_model=ModelDetail, summary="What can one model be asked?")
+@public.get("/models/{run}", response_model=ModelDetail, summary="What can one model do?")
 async def model(request: Request, run: str) -> ModelDetail:
     """Its classes, and the layers and methods of heat-maps. `default` is the server's own model."""
     return await _service(request).model(None if run == "default" else run)
@@ -184,7 +208,7 @@ async def model(request: Request, run: str) -> ModelDetail:
     summary="What is on these photos?",
 )
 async def predict(request: Request, response: Response, run: RunName = None, top: Top = 5) -> Any:
-    """Send one photo or many as `files`. A file that can't be read has an `error` in its place; if that goes for all
+    """Send one photo or many as `files`. A file that can't be read has an `error` in its place; if that applies to all
     of them, the status is 422.
     """
     async with _files(request, "files") as files:
@@ -193,7 +217,10 @@ async def predict(request: Request, response: Response, run: RunName = None, top
 
 
 @public.post(
-    "/explain", response_model=ExplainAnswer, openapi_extra=_body("file", many=False), summary="Why this answer?"
+    "/explain",
+    response_model=ExplainAnswer,
+    openapi_extra=_body("file", many=False),
+    summary="Why this prediction?",
 )
 async def explain(
     request: Request,
@@ -202,9 +229,9 @@ async def explain(
     target: Targets = [],  # noqa: B006
     layer: LayerNumber = None,
     top: Top = 5,
-    overlays: Annotated[bool, Query(description="Also give each map drawn over the photo.")] = True,
+    overlays: Annotated[bool, Query(description="Also return each map drawn over the photo.")] = True,
 ) -> ExplainAnswer:
-    """Send one photo as `file`. Answers with the scores, exactly the pixels that the network saw, and heat-maps."""
+    """Send one photo as `file`. Returns the scores, the exact pixels that the network saw, and heat-maps."""
     async with _files(request, "file") as files:
         return await _service(request).explain(run, files[0], Wanted(method, target, layer, overlays, top))
 
@@ -216,7 +243,7 @@ async def explain(
     summary="Which training images look like this to the network?",
 )
 async def nearest(request: Request, run: RunName = None, count: Count = 12) -> NearestAnswer:
-    """Send one photo as `file`. The first time for a model this takes a while: ask again while `state` is `building`."""
+    """Send one photo as `file`. The first time for a model this takes a while: repeat the request while `state` is `building`."""
     async with _files(request, "file") as files:
         return await _service(request).nearest(run, files[0], count)
 
@@ -239,14 +266,14 @@ async def explain_stored(
     top: Top = 5,
     overlays: bool = False,
 ) -> ExplainAnswer:
-    """Explain the answer for an image of the store."""
+    """Explain the prediction for an image of the store."""
     service = _service(request)
     return await service.explain(run, service.stored(image.sha256), Wanted(method, target, layer, overlays, top))
 
 
 @studio.post("/nearest-stored", response_model=NearestAnswer)
 async def nearest_stored(request: Request, image: StoredImage, run: RunName = None, count: Count = 12) -> NearestAnswer:
-    """Find the training images that the network finds most like an image of the store."""
+    """Find the training images most similar to an image of the store, by the network."""
     service = _service(request)
     return await service.nearest(run, service.stored(image.sha256), count)
 
@@ -258,11 +285,11 @@ def _service(request: Request) -> Service:
 
 @asynccontextmanager
 async def _files(request: Request, field: str) -> AsyncIterator[list[Photo]]:
-    """Receive the files of a multipart body; those in memory or on disk are gone when the body ends.
+    """Receive the files of a multipart body; those in memory or on disk are removed when the context ends.
 
     Raises:
-        UsageError: there are none.
-        HTTPException: too many (400), too large (413), or no multipart body (400).
+        UsageError: there are no files.
+        HTTPException: too many (400), too large (413), or not a multipart body (400).
     """
     most = _service(request).limits.files if field == "files" else 1
     async with AsyncExitStack() as stack:
@@ -270,10 +297,10 @@ async def _files(request: Request, field: str) -> AsyncIterator[list[Photo]]:
         files = [item for item in form.getlist(field) if isinstance(item, UploadFile)]
         if not files:
             raise UsageError(
-                f"The request has no file named {field!r}.",
+                f"The request has no file field {field!r}.",
                 f"Send multipart/form-data, for example: curl -F {field}=@photo.jpg ADDRESS{request.url.path}",
             )
-        # one byte more than allowed is enough to know
+        # one byte more than allowed is enough to decide
         bounded = _service(request).limits.file_bytes + 1
         yield [(file.filename or field, partial(file.file.read, bounded)) for file in files]
 
@@ -292,44 +319,42 @@ def _unless_all_failed(answer: PredictAnswer) -> Any:
 
 async def _known(_request: Request, error: Exception) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    message, hint = (error.message, error.hint) if isinstance(error, FieldguideError) else (str(error), "")
-    return _trouble(status, message, hint, {"Retry-After": "1"} if status == 503 else None)
+    document = error.document() if isinstance(error, FieldguideError) else {"error": str(error), "hint": ""}
+    return JSONResponse(document, status, {"Retry-After": "1"} if status == 503 else None)
 
 
 async def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     known = {
-        404: ("There is no such page.", "`GET /docs` lists what there is."),
+        404: ("This page does not exist.", "`GET /docs` lists all routes."),
         405: ("That method is not allowed.", ""),
     }
     message, hint = known.get(error.status_code, (str(error.detail), ""))
-    return _trouble(error.status_code, message, hint, error.headers)
+    return refuse(error.status_code, message, hint, error.headers)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"][1:])
-    return _trouble(400, f"{place or 'The body'}: {first['msg']}.", "`GET /docs` lists what each request takes.")
+    faults = [(".".join(map(str, fault["loc"][1:])) or "The body", fault["msg"]) for fault in error.errors()]
+    place, words = faults[0]
+    known = UsageError(f"{place}: {words}.", "`GET /docs` lists the parameters of each request.")
+    known.problems = [f"{name}: {fault}" for name, fault in faults]
+    return JSONResponse(known.document(), 400)
 
 
 async def _out_of_memory(_request: Request, _error: Exception) -> Response:
-    return _trouble(
+    return refuse(
         503,
-        "The device has no memory left for this.",
-        "Try again when the training on it is done, or start the server with --device cpu.",
+        "The device is out of memory.",
+        "Try again when the training on it has finished, or start the server with --device cpu.",
         {"Retry-After": "30"},
     )
 
 
 async def _bug(_request: Request, _error: Exception) -> Response:
-    return _trouble(500, "The inference server failed.", "Its log says why. This is a bug: please report it.")
-
-
-def _trouble(status: int, error: str, hint: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": error, "hint": hint}, status, headers)
+    return refuse(500, "The inference server failed.", "See its log. This is a bug: please report it.")
 
 
 _HANDLERS: dict[Any, Any] = {

@@ -1,7 +1,7 @@
-"""One network, many askers: photos that arrive together go through the network together.
+"""Batching: photos of concurrent requests go through the network together.
 
-All of this runs in the event loop's thread, so it needs no locks; the network itself runs in one thread of its
-own, because two at once would only share the same cores (or fight for the GPU's memory).
+All of this runs in the event loop's thread, so it needs no locks; the network itself runs in a single thread of its
+own, because two at once would only compete for the same cores (or the GPU's memory).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Compute = Callable[[np.ndarray], np.ndarray]
 
 
 class Busy(FieldguideError):  # noqa: N818 - a state, not a fault
-    """The server has as much to do as it can hold; the same request will be welcome in a moment."""
+    """The server is at its limit; the same request can be repeated in a moment."""
 
 
 class Batcher:
-    """The queue before the network."""
+    """The queue in front of the network."""
 
     def __init__(self, limits: Limits, prepare: Callable[[], object] | None = None) -> None:
-        """Make the queue; `prepare` is called once in the network's thread."""
+        """Create the queue; `prepare` is called once in the network's thread."""
         self._limits = limits
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network", initializer=prepare)
         self._turn = asyncio.Lock()
@@ -43,13 +43,13 @@ class Batcher:
 
     @contextmanager
     def admit(self, images: int) -> Iterator[None]:
-        """Count `images` as being worked on for the body.
+        """Count `images` as being processed within the `with` block.
 
         Raises:
-            Busy: too many are.
+            Busy: too many are already.
         """
         if self.waiting and self.waiting + images > self._limits.waiting_images:
-            raise Busy("The inference server has more photos waiting than it can hold.", "Try again in a moment.")
+            raise Busy("The inference server has too many photos waiting.", "Try again in a moment.")
         self.waiting += images
         try:
             yield
@@ -57,10 +57,10 @@ class Batcher:
             self.waiting -= images
 
     async def ask(self, model: Hashable, squares: np.ndarray, compute: Compute) -> np.ndarray:
-        """Return `compute(squares)`, computed together with what others ask of the same `model` meanwhile.
+        """Return `compute(squares)`, batched with concurrent requests for the same `model`.
 
         Args:
-            model: equal for asks that may share a batch; then their squares have one size and one `compute`.
+            model: equal for requests that may share a batch; their squares then have one size and one `compute`.
             squares: uint8 [n, side, side, 3].
             compute: turns squares into one row each; called in the network's thread.
         """
@@ -70,14 +70,14 @@ class Batcher:
             batch.rows = asyncio.ensure_future(self._run(model, batch, compute))
             self._open[model] = batch
         first = batch.add(squares)
-        # shielded: an asker who goes away must not take the others' answers along
+        # shielded: a client that disconnects must not cancel the results of others
         rows = await asyncio.shield(batch.rows)
         return rows[first : first + len(squares)]
 
     async def _run(self, model: Hashable, batch: _Batch, compute: Compute) -> np.ndarray:
-        # one who is alone doesn't wait; others who were let in are being decoded and may come at any moment
+        # a single request doesn't wait; other admitted ones are being decoded and may arrive at any moment
         await asyncio.sleep(self._limits.gather_seconds if self.waiting > batch.size else 0)
-        async with self._turn:  # while others have it, the batch still grows
+        async with self._turn:  # while another batch runs, this one still grows
             if self._open.get(model) is batch:
                 del self._open[model]
             self.batches += 1
@@ -86,12 +86,12 @@ class Batcher:
             return await asyncio.get_running_loop().run_in_executor(self._thread, compute, squares)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do other work with the network, in its thread, when it is its turn."""
+        """Do other work in the network's thread, in turn."""
         async with self._turn:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """End the network's thread; what waits is dropped."""
+        """End the network's thread; waiting photos are dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,7 +1,7 @@
-"""The page that describes the inference server, made from its OpenAPI document.
+"""The documentation page of the inference server, generated from its OpenAPI document.
 
-FastAPI's own page loads its program from a server elsewhere; this one needs nothing but itself, so it works on
-machines without a network, and no visit to it is told to anybody.
+FastAPI's own page loads its scripts from an external server; this one is self-contained, so it works on
+machines without a network, and no visit is reported to anybody.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 
 def describe(document: dict[str, Any], with_token: bool) -> str:
-    """Return the page for an OpenAPI document; `with_token`: examples carry one."""
+    """Return the page for an OpenAPI document; `with_token`: whether examples send one."""
     return _template().render(
         info=document["info"],
         operations=[
@@ -87,7 +87,7 @@ def _example(path: str, method: str, operation: dict[str, Any], with_token: bool
 
 
 def _type_of(schema: dict[str, Any]) -> str:
-    """Return a JSON schema's type in words."""
+    """Return a JSON schema's type as text."""
     if "$ref" in schema:
         return str(schema["$ref"].rsplit("/", 1)[1])
     if "anyOf" in schema:

@@ -1,4 +1,4 @@
-"""What the inference server accepts, how much of it at once, and for whom: one table of settings."""
+"""The limits and settings of the inference server, in one table."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ MEGABYTE = 1024**2
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of the inference server. Every one of them has an answer with words when it is reached."""
+    """Limits of the inference server. Reaching any of them gives an error response with a message."""
 
     file_bytes: int = 50 * MEGABYTE
-    """Largest single upload; a larger one is an error for that file alone."""
+    """Largest single upload; a larger one is an error for that file only."""
     request_bytes: int = 200 * MEGABYTE
-    """Largest body; counted while it arrives, whatever its header says."""
+    """Largest body; counted while it arrives, whatever its declared length."""
     files: int = 64
     """Files per request."""
     in_flight_bytes: int = 1024 * MEGABYTE
-    """Bodies being received or worked on, all together; above: 503."""
+    """Bodies being received or processed, in total; above: 503."""
     waiting_images: int = 256
-    """Photos decoded or waiting for the network, all together; above: 503."""
+    """Photos decoded or waiting for the network, in total; above: 503."""
     batch: int = 64
-    """Photos that the network takes at once."""
+    """Largest batch of the network."""
     gather_seconds: float = 0.004
     """How long the first photo of a batch waits for others that are still being decoded."""
     models: int = 4
-    """Classifiers kept loaded."""
+    """Most classifiers loaded at once."""
     model_bytes: int = 2048 * MEGABYTE
-    """Weights kept loaded, all together; the newest one stays whatever its size."""
+    """Largest total size of loaded weights; the newest one stays whatever its size."""
     maps: int = 16
     """Heat-maps per request."""
     retry_seconds: int = 1
-    """What a refused client is told to wait."""
+    """`Retry-After` of a refused request."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """For whom the server is.
+    """The settings of the server.
 
     Attributes:
-        run: the model that answers when a request names none: a run's id, its beginning, or `latest`.
-        pinned: only `run` is served, whatever a request asks for.
-        studio: also answer about the images of the store (by their SHA-256); for the studio on this machine alone.
-        token: what a request must carry as `Authorization: Bearer …`; empty means no token is needed.
-        hosts: names that a request may address the server by; empty means any.
+        run: the model for requests without one: a run's id, its beginning, or `latest`.
+        pinned: only `run` is served, other requests are refused.
+        studio: also serve requests for images of the store (by their SHA-256); only for the studio on this machine.
+        token: required in requests as `Authorization: Bearer …`; empty means no token is needed.
+        hosts: accepted host names of the server; empty means any.
         device: as in training.
-        limits: the bounds.
+        limits: see :class:`Limits`.
     """
 
     run: str = "latest"

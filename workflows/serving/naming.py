@@ -1,4 +1,4 @@
-"""Which run a name means."""
+"""Resolving names to runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from workflows.errors import RunError
 from workflows.registry.models import resolve_run
+from workflows.state import State
+from workflows.store.run_list import newest_ids
 from workflows.store.store import Store
 
 LATEST = "latest"
 
 Resolve = Callable[[str], str]
-"""Returns the id of the run that a name means; raises RunError or ModelError if there is none."""
+"""Returns the id of the run of a name; raises RunError or ModelError if there is none."""
 
 
 def run_resolver(store: Store) -> Resolve:
@@ -21,7 +23,7 @@ def run_resolver(store: Store) -> Resolve:
     def resolve(name: str) -> str:
         if name != LATEST:
             return resolve_run(store, name)
-        newest = next((run.run_id for run in store.runs.list() if run.state == "finished"), None)
+        newest = next(iter(newest_ids(store.database, 1, (State.FINISHED,))), None)
         if newest is None:
             raise RunError("No run has finished yet, so there is no model.", "Train one: `fieldguide train FOLDER`.")
         return newest
@@ -30,7 +32,7 @@ def run_resolver(store: Store) -> Resolve:
 
 
 def registered(store: Store) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return for runs the names of the models' versions that they are, as `birds:2`, and the models they champion."""
+    """Return for each run its registered model versions, such as `birds:2`, and the models whose champion it is."""
     names: dict[str, list[str]] = {}
     champions: dict[str, list[str]] = {}
     crowned = store.models.champions()
@@ -42,5 +44,5 @@ def registered(store: Store) -> tuple[dict[str, list[str]], dict[str, list[str]]
 
 
 def is_model(store: Store, name: str) -> bool:
-    """Return whether `name` is that of a model, whose champion may change."""
+    """Return whether `name` is the name of a model, whose champion may change."""
     return name != LATEST and name in store.models.names()

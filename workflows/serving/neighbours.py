@@ -1,7 +1,7 @@
-"""Which training images the network finds most like a photo.
+"""The training images most similar to a photo, by the network's embedding.
 
 The embedding is the input of the classifier's last layer, scaled to length 1. Those of a run's training images are
-computed when they are asked for the first time, in small batches between other requests, and kept in the run's folder.
+computed at the first request, in small batches between other requests, and stored in the run's folder.
 """
 
 from __future__ import annotations
@@ -10,59 +10,45 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from workflows.data.images import read_rgb
 from workflows.errors import RunError
 from workflows.inference.model import ModelCard
 from workflows.inference.predictor import Predictor
 from workflows.serving.answers import NearestAnswer, Neighbour
 from workflows.serving.batching import Batcher
-from workflows.serving.shelf import Shelf
+from workflows.serving.predictor_cache import PredictorCache
 from workflows.store.files import read_json, read_table, storage_errors, write_json, write_table
+from workflows.store.run_folder import EmbeddingsFolder
 from workflows.store.store import Store
-from workflows.training.network import logits_of
+from workflows.training.network import embeddings_of
 
-FOLDER, VECTORS, ROWS, ABOUT = "embeddings", "vectors.npy", "rows.parquet", "about.json"
 CHUNK = 32
-"""Images between two looks at what else is to be done."""
+"""Images per batch, between which other requests are served."""
 SCAN = 8192
 """Vectors compared at a time: 40 MB in 32 bits."""
 
 
 def embed(predictor: Predictor, squares: np.ndarray) -> np.ndarray:
     """Return the embeddings (float32 [n, features], length 1) of network inputs (uint8 [n, side, side, 3])."""
-    seen: list[torch.Tensor] = []
-
-    def keep(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-        seen.append(inputs[0].detach().float().cpu())
-
-    hook = predictor.model.head.linear.register_forward_pre_hook(keep)
-    try:
-        logits_of(predictor.model, squares, predictor.device, CHUNK)
-    finally:
-        hook.remove()
-    vectors = torch.cat(seen).numpy()
+    vectors = embeddings_of(predictor.model, squares, predictor.device, CHUNK).numpy()
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 class Neighbourhoods:
-    """The embeddings of all runs that were asked for."""
+    """The embeddings of all requested runs."""
 
-    def __init__(self, store: Store, batcher: Batcher, shelf: Shelf, decoders: Executor) -> None:
-        self._store, self._batcher, self._shelf, self._decoders = store, batcher, shelf, decoders
+    def __init__(self, store: Store, batcher: Batcher, predictors: PredictorCache, decoders: Executor) -> None:
+        self._store, self._batcher, self._predictors, self._decoders = store, batcher, predictors, decoders
         self._building: dict[str, _Building] = {}
 
     async def nearest(
         self, card: ModelCard, vector: np.ndarray, sha256: str, count: int, patience: float
     ) -> NearestAnswer:
         """Return the `count` nearest training images of `vector`, or the state of the embeddings after `patience` s."""
-        folder = self._store.run_folder(card.run_id) / FOLDER
+        folder = self._store.run_folder(card.run_id).embeddings
         if not _whole(folder, card):
             building = self._building.get(card.run_id) or self._begin(card, folder)
             await asyncio.wait([building.task], timeout=patience)
@@ -71,7 +57,7 @@ class Neighbourhoods:
                     run_id=card.run_id, state="building", done=building.done, total=building.total, images=[]
                 )
             self._building.pop(card.run_id, None)
-            building.task.result()  # what went wrong is said to whoever waited for it
+            building.task.result()  # an error is raised for the request that waited for it
         loop = asyncio.get_running_loop()
         images = await loop.run_in_executor(None, _nearest, folder, vector.astype(np.float32), sha256, count)
         total = len(images)
@@ -82,13 +68,13 @@ class Neighbourhoods:
         for building in self._building.values():
             building.task.cancel()
 
-    def _begin(self, card: ModelCard, folder: Path) -> _Building:
+    def _begin(self, card: ModelCard, folder: EmbeddingsFolder) -> _Building:
         building = _Building()
         building.task = asyncio.ensure_future(self._build(card, folder, building))
         self._building[card.run_id] = building
         return building
 
-    async def _build(self, card: ModelCard, folder: Path, building: _Building) -> None:
+    async def _build(self, card: ModelCard, folder: EmbeddingsFolder, building: _Building) -> None:
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(None, _training_rows, self._store, card)
         building.total = len(rows)
@@ -103,47 +89,47 @@ class Neighbourhoods:
         await loop.run_in_executor(None, _keep, folder, card, rows, np.concatenate(parts))
 
     async def _embed(self, card: ModelCard, squares: np.ndarray) -> np.ndarray:
-        found = await self._batcher.run(lambda: embed(self._shelf.predictor(card), squares))
+        found = await self._batcher.run(lambda: embed(self._predictors.predictor(card), squares))
         return found.astype(np.float16)
 
     def _square(self, card: ModelCard, sha256: str) -> np.ndarray:
-        return card.transform(read_rgb(self._store.blobs.path(sha256)))
+        return card.transform.read(self._store.blobs.path(sha256))
 
 
 class _Building:
-    """Embeddings on their way."""
+    """Embeddings being computed."""
 
     task: asyncio.Future[None]
     done = 0
     total = 0
 
 
-def _whole(folder: Path, card: ModelCard) -> bool:
-    if not (folder / ABOUT).exists():
+def _whole(folder: EmbeddingsFolder, card: ModelCard) -> bool:
+    if not folder.about.exists():
         return False
-    return bool(read_json(folder / ABOUT)["weights_sha256"] == card.weights_sha256)
+    return bool(read_json(folder.about)["weights_sha256"] == card.weights_sha256)
 
 
 def _training_rows(store: Store, card: ModelCard) -> pd.DataFrame:
-    records = read_table(store.run_folder(card.run_id) / "records.parquet")
+    records = read_table(store.run_folder(card.run_id).records)
     rows = records[records["split"] == "train"]
     if rows.empty:
-        raise RunError(f"The records of run {card.run_id} name no training images.")
+        raise RunError(f"The records of run {card.run_id} contain no training images.")
     return rows[["image_id", "sha256", "path", "label"]].reset_index(drop=True)
 
 
-def _keep(folder: Path, card: ModelCard, rows: pd.DataFrame, vectors: np.ndarray) -> None:
-    """Write the embeddings; what says that they are whole comes last."""
-    with storage_errors(folder):
-        shutil.rmtree(folder, ignore_errors=True)  # those of earlier weights
-        folder.mkdir(parents=True)
-        np.save(folder / VECTORS, vectors)
-    write_table(folder / ROWS, rows)
-    write_json(folder / ABOUT, {"weights_sha256": card.weights_sha256, "images": len(rows)})
+def _keep(folder: EmbeddingsFolder, card: ModelCard, rows: pd.DataFrame, vectors: np.ndarray) -> None:
+    """Write the embeddings; the file that marks them as complete comes last."""
+    with storage_errors(folder.path):
+        shutil.rmtree(folder.path, ignore_errors=True)  # those of earlier weights
+        folder.path.mkdir(parents=True)
+        np.save(folder.vectors, vectors)
+    write_table(folder.rows, rows)
+    write_json(folder.about, {"weights_sha256": card.weights_sha256, "images": len(rows)})
 
 
-def _nearest(folder: Path, vector: np.ndarray, sha256: str, count: int) -> list[Neighbour]:
-    rows, vectors = read_table(folder / ROWS), np.load(folder / VECTORS, mmap_mode="r")
+def _nearest(folder: EmbeddingsFolder, vector: np.ndarray, sha256: str, count: int) -> list[Neighbour]:
+    rows, vectors = read_table(folder.rows), np.load(folder.vectors, mmap_mode="r")
     similarity = np.concatenate(
         [vectors[start : start + SCAN].astype(np.float32) @ vector for start in range(0, len(vectors), SCAN)]
     )

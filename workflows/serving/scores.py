@@ -1,15 +1,21 @@
-"""Probabilities as a short list for people."""
+"""The most likely classes with their probabilities, and the scale that they are judged by."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from workflows.serving.answers import ClassScore
+from workflows.evaluation.thresholds import ReviewThreshold
+from workflows.inference.model import ModelCard
+from workflows.serving.answers import ClassScore, Review
+from workflows.targets.registry import target_named
 
 
-def best_scores(probabilities: np.ndarray, classes: Sequence[str], top: int) -> list[ClassScore]:
-    """Return the `top` likeliest classes, best first; `probabilities` is float [classes]."""
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return [ClassScore(label=classes[i], confidence=min(1.0, float(probabilities[i]))) for i in order]
+def best_scores(probabilities: np.ndarray, card: ModelCard, top: int) -> list[ClassScore]:
+    """Return the `top` most likely classes of one image, best first; `probabilities` is float [classes]."""
+    answers = target_named(card.target).decode(probabilities, card.classes, top)
+    return [ClassScore(label=name, confidence=min(1.0, confidence)) for name, confidence in answers]
+
+
+def review_of(threshold: ReviewThreshold) -> Review:
+    """Return what is said of a review threshold."""
+    return Review(threshold=threshold.value, is_default=threshold.is_default)

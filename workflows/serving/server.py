@@ -1,4 +1,4 @@
-"""The inference server's process: its socket, its signals, its end."""
+"""The inference server's process: its socket, its signals, its shutdown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workflows.store.store import Store
 
 WATCH_SECONDS = 0.5
 LINGER_SECONDS = 5
-"""What requests that are under way get when the server is told to end."""
+"""Time for running requests at shutdown."""
 
 
 def address_of(listener: socket.socket) -> str:
@@ -34,14 +34,14 @@ def serve(
     ready: Callable[[str], None],
     ends_with: int | None = None,
 ) -> None:
-    """Serve until told to stop (SIGTERM, and SIGINT if nobody else answers it).
+    """Serve until stopped (by SIGTERM, and by SIGINT unless a supervisor handles it).
 
     Args:
         store: where the models are.
-        settings: for whom, and how much.
+        settings: access and limits.
         listener: see `open_socket`.
-        ready: called with the address once requests are answered.
-        ends_with: a process; the server ends at once when it is no longer its parent, and leaves Ctrl-C to it.
+        ready: called with the address when the server is ready.
+        ends_with: a process; the server ends at once when that is no longer its parent, and leaves Ctrl-C to it.
     """
     if ends_with is not None:
         threading.Thread(target=_end_with, args=(ends_with,), daemon=True).start()
@@ -57,7 +57,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready; `patient` ones leave Ctrl-C, which goes to the whole group, to their supervisor."""
+    """Reports when it is ready; `patient` servers leave Ctrl-C, which goes to the whole process group, to their supervisor."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None], patient: bool) -> None:
         super().__init__(config)

@@ -1,1 +1,1 @@
-"""What is kept: records in SQL, files by content or by run."""
+"""What is stored: records in SQL, files by content or by run."""

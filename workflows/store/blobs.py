@@ -1,4 +1,4 @@
-"""Files kept by their content: the same bytes are stored once, under their SHA-256."""
+"""Files stored by their content: the same bytes are stored once, under their SHA-256."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Blobs:
                     temporary.write_bytes(source)
                 else:
                     shutil.copyfile(source, temporary)
-                # the copy's own name: the original may have changed since it was looked at
+                # the copy's own name: the original may have changed since it was checked
                 final = self.path(sha256 or sha256_of(temporary))
                 temporary.chmod(0o444)
                 flush_to_disk(temporary)
@@ -89,7 +89,7 @@ class Blobs:
         return final.name
 
     def list(self) -> Iterator[str]:
-        """Yield the SHA-256 of everything kept, in order."""
+        """Yield the SHA-256 of everything stored, in order."""
         for folder in sorted(self._folder.glob("[0-9a-f][0-9a-f]")):
             yield from sorted(path.name for path in folder.iterdir() if _SHA256.fullmatch(path.name))
 

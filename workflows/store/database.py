@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
+from workflows import settings
 from workflows.errors import StorageError
 from workflows.store.files import storage_errors
 from workflows.store.locks import hold
 
-URL_VARIABLE = "FIELDGUIDE_DATABASE_URL"
-HEAD = "0005"  # the newest migration; compared at every start without importing Alembic
+HEAD = "0009"  # the newest migration; compared at every start without importing Alembic
 BUSY_SECONDS = 30.0
 
 
@@ -32,7 +31,7 @@ class Database:
         self._home = home
         with storage_errors(home):
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.engine = _engine(os.environ.get(URL_VARIABLE) or f"sqlite:///{home / 'fieldguide.db'}")
+        self.engine = _engine(settings.DATABASE_URL.read() or f"sqlite:///{home / 'fieldguide.db'}")
         if self._revision() != HEAD:
             with hold(home / "locks" / "migrate.lock"):  # two processes may start at once in an empty folder
                 self._migrate()
@@ -103,7 +102,7 @@ def _engine(url: str) -> Engine:
         engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise StorageError(
-            f"{URL_VARIABLE} can't be used: {error}.",
+            f"{settings.DATABASE_URL.variable} can't be used: {error}.",
             "Example: postgresql+psycopg://user:password@host/fieldguide, with its driver installed.",
         ) from error
     event.listen(engine, "connect", _prepare_sqlite)

@@ -3,50 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import ForeignKey, String, UniqueConstraint, delete, insert, select, update
+from sqlalchemy.orm import Mapped, mapped_column
 
+from workflows.store.confirmed_labels import ConfirmedLabel
 from workflows.store.database import Database
-from workflows.store.tables import datasets, now, reviews, versions
+from workflows.store.marks import Mark, version_key
+from workflows.store.reviews import Review
+from workflows.store.tables import Record, Str64, Str80, Str120, now
 
 
-@dataclass(frozen=True)
-class DatasetRecord:
+class DatasetRecord(Record):
     """One data set: its name, and where its first images came from."""
 
-    name: str
-    source: str
-    created_at: datetime
+    __tablename__ = "datasets"
+
+    name: Mapped[Str80] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    created_at: Mapped[datetime]
 
 
-@dataclass(frozen=True)
-class VersionRecord:
+class VersionRecord(Record):
     """One immutable version of a data set.
 
     Attributes:
         fingerprint: SHA-256 over all records of the version; equal fingerprints mean equal content.
         listing: SHA-256 over the names, sizes and times of the source files; cheap to compare.
-        reason: why it was made, in words.
+        reason: why it was made.
         author: who made it; empty for versions older than this column.
         action: what made it, e.g. `import` or `relabel`.
         parent: number of the version that it was made from; None for the first.
     """
 
-    dataset: str
-    number: int
-    classes: tuple[str, ...]
-    images: int
-    fingerprint: str
-    listing: str
-    source: str
-    reason: str
-    given_split: bool
-    created_at: datetime
-    author: str = ""
-    action: str = "import"
-    parent: int | None = None
+    __tablename__ = "versions"
+    __table_args__ = (UniqueConstraint("dataset", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False, repr=False, compare=False)
+    dataset: Mapped[Str80] = mapped_column(ForeignKey("datasets.name"))
+    number: Mapped[int]
+    classes: Mapped[tuple[str, ...]]
+    images: Mapped[int]
+    fingerprint: Mapped[Str64]
+    listing: Mapped[Str64]
+    source: Mapped[str]
+    reason: Mapped[str]
+    given_split: Mapped[bool]
+    created_at: Mapped[datetime]
+    author: Mapped[Str120] = mapped_column(server_default="", default="")
+    action: Mapped[str] = mapped_column(String(32), server_default="import", default="import")
+    parent: Mapped[int | None] = mapped_column(default=None)
 
 
 class DatasetRecords:
@@ -58,62 +65,59 @@ class DatasetRecords:
     def list(self) -> list[DatasetRecord]:
         """Return all data sets by name."""
         with self._database.read() as connection:
-            rows = connection.execute(select(datasets).order_by(datasets.c.name)).all()
-        return [DatasetRecord(*row) for row in rows]
+            rows = connection.execute(select(DatasetRecord).order_by(DatasetRecord.name)).all()
+        return [DatasetRecord.of(row) for row in rows]
 
     def get(self, name: str) -> DatasetRecord | None:
         """Return one data set, or None if there is none of this name."""
         with self._database.read() as connection:
-            row = connection.execute(select(datasets).where(datasets.c.name == name)).one_or_none()
-        return DatasetRecord(*row) if row else None
+            row = connection.execute(select(DatasetRecord).where(DatasetRecord.name == name)).one_or_none()
+        return DatasetRecord.of(row) if row else None
 
     def versions(self, name: str) -> Sequence[VersionRecord]:
         """Return the versions of a data set, oldest first; empty if there is none of this name."""
-        query = select(versions).where(versions.c.dataset == name).order_by(versions.c.number)
+        query = select(VersionRecord).where(VersionRecord.dataset == name).order_by(VersionRecord.number)
         with self._database.read() as connection:
-            return [_version(row) for row in connection.execute(query)]
+            return [VersionRecord.of(row) for row in connection.execute(query)]
 
     def newest(self) -> Sequence[VersionRecord]:
         """Return the newest version of every data set, by name."""
-        query = select(versions).order_by(versions.c.dataset, versions.c.number)
+        query = select(VersionRecord).order_by(VersionRecord.dataset, VersionRecord.number)
         with self._database.read() as connection:
-            by_name = {row.dataset: _version(row) for row in connection.execute(query)}
+            by_name = {row.dataset: VersionRecord.of(row) for row in connection.execute(query)}
         return list(by_name.values())
 
     def claim(self, name: str, source: str) -> DatasetRecord:
         """Record a data set without versions, unless its name is taken; return the record of that name."""
-        own = datasets.c.name == name
+        query = select(DatasetRecord).where(DatasetRecord.name == name)
         with self._database.write() as connection:
-            row = connection.execute(select(datasets).where(own)).one_or_none()
+            row = connection.execute(query).one_or_none()
             if row is None:
-                connection.execute(datasets.insert().values(name=name, source=source, created_at=now()))
-                row = connection.execute(select(datasets).where(own)).one()
-        return DatasetRecord(*row)
+                connection.execute(insert(DatasetRecord).values(name=name, source=source, created_at=now()))
+                row = connection.execute(query).one()
+        return DatasetRecord.of(row)
 
     def add_version(self, version: VersionRecord) -> None:
         """Record a version (and its data set, if this is the first); its files must be in place already."""
         self.claim(version.dataset, version.source)
         with self._database.write() as connection:
             if version.number == 1:  # the name may have been claimed for an import that failed
-                first = datasets.update().where(datasets.c.name == version.dataset)
+                first = update(DatasetRecord).where(DatasetRecord.name == version.dataset)
                 connection.execute(first.values(source=version.source))
-            connection.execute(versions.insert().values(**{**asdict(version), "classes": list(version.classes)}))
+            connection.execute(insert(VersionRecord).values(**version.values()))
 
     def delete(self, name: str) -> None:
-        """Forget a data set with its versions and review list; the records of runs stay."""
+        """Forget a data set with its versions, review list, confirmed labels and marks; the records of runs stay."""
+        keys = [version_key(name, version.number) for version in self.versions(name)]
         with self._database.write() as connection:
-            for table in (reviews, versions):
-                connection.execute(delete(table).where(table.c.dataset == name))
-            connection.execute(delete(datasets).where(datasets.c.name == name))
+            connection.execute(delete(Mark).where(Mark.subject == "version", Mark.key.in_(keys)))
+            connection.execute(delete(Mark).where(Mark.subject == "dataset", Mark.key == name))
+            for table in (Review, ConfirmedLabel, VersionRecord):
+                connection.execute(delete(table).where(table.dataset == name))
+            connection.execute(delete(DatasetRecord).where(DatasetRecord.name == name))
 
     def remember_listing(self, version: VersionRecord, listing: str) -> None:
-        """Note that a source with this listing was found to hold exactly this version."""
-        same = (versions.c.dataset == version.dataset) & (versions.c.number == version.number)
+        """Record that a source with this listing contains exactly this version."""
+        same = (VersionRecord.dataset == version.dataset) & (VersionRecord.number == version.number)
         with self._database.write() as connection:
-            connection.execute(versions.update().where(same).values(listing=listing))
-
-
-def _version(row: Row[tuple[object, ...]]) -> VersionRecord:
-    fields = dict(row._mapping)
-    del fields["id"]
-    return VersionRecord(**{**fields, "classes": tuple(fields["classes"])})
+            connection.execute(update(VersionRecord).where(same).values(listing=listing))

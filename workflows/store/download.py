@@ -1,9 +1,11 @@
 """The one place that opens a connection to the outside, and only on a person's word.
 
 A download goes to `NAME.part` beside its target and takes the target's name only when it is whole and its
-checksum is right. Beside it, `NAME.part.json` keeps what the server called this state of the file (ETag or date):
-a later attempt asks for the missing bytes of exactly that state (`Range` with `If-Range`, RFC 9110, sections 13.1.5
+checksum is right. Beside it, `NAME.part.json` has the server's name of this state of the file (ETag or date):
+a later attempt requests the missing bytes of exactly that state (`Range` with `If-Range`, RFC 9110, sections 13.1.5
 and 14.2) and starts again if the file has changed. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+
+The transport is httpx; not pooch, which begins again after every cut and bounds no size.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
+from workflows import settings
 from workflows.errors import DownloadError, StorageError
 from workflows.progress import Progress, silent
 from workflows.store.files import flush_to_disk, free_bytes, read_json, sha256_of, storage_errors, write_json
@@ -29,7 +32,7 @@ MEGABYTE = 1_000_000
 MOST_BYTES = 20 * 1000 * MEGABYTE
 MOST_REDIRECTS = 5
 BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
-"""Statuses that may pass: the same question is worth asking again."""
+"""Temporary errors: the request is repeated."""
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -56,7 +59,7 @@ class Patience:
     """How long to wait for a server.
 
     Attributes:
-        attempts: connections in all; each goes on where the last one was cut.
+        attempts: connections in all; each continues where the last one was interrupted.
         pause: seconds before the second attempt; each further pause is twice as long.
         timeout: seconds without a single byte after which a connection counts as dead.
     """
@@ -118,11 +121,11 @@ def download(remote: Remote, target: Path, *, patience: Patience | None = None, 
 
     Args:
         target: the file's final name; it appears there whole or not at all.
-        progress: told megabytes done and in all, as stage `download`.
+        progress: gets the megabytes done and in total, as stage `download`.
 
     Raises:
         DownloadError: no connection, no such file, another size or another checksum than announced.
-        StorageError: the disk is full or can't be written; what came so far is kept for the next attempt.
+        StorageError: the disk is full or can't be written; what was received is used by the next attempt.
     """
     _check_url(remote.url)
     with storage_errors(target):
@@ -166,7 +169,7 @@ def _bring(remote: Remote, part: _Part, patience: Patience, progress: Progress) 
                 raise DownloadError(f"{remote.url} leads to a place that can't be followed ({error}).") from error
             except (httpx.TransportError, _CutOff) as error:
                 trouble = error
-    _give_up(remote, part, trouble)
+    _fail(remote, part, trouble)
 
 
 def _client(timeout: float) -> httpx.Client:
@@ -182,8 +185,8 @@ def _client(timeout: float) -> httpx.Client:
         ) from error
 
 
-def _give_up(remote: Remote, part: _Part, trouble: Exception) -> NoReturn:
-    resumable = f"{part.size / MEGABYTE:.1f} MB are here, and the next attempt goes on from there."
+def _fail(remote: Remote, part: _Part, trouble: Exception) -> NoReturn:
+    resumable = f"{part.size / MEGABYTE:.1f} MB are here, and the next attempt continues from there."
     raise DownloadError(
         f"{remote.url} can't be downloaded: {str(trouble) or type(trouble).__name__}.",
         f"{resumable if part.validator() else ''} Check the network, and HTTPS_PROXY if you use a proxy.".strip(),
@@ -199,12 +202,12 @@ def _attempt(client: httpx.Client, remote: Remote, part: _Part, progress: Progre
         if response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{part.size}":
             return  # nothing is missing
         _check_status(response, part)
-        goes_on = response.status_code == 206
-        if goes_on:
+        continues = response.status_code == 206
+        if continues:
             _check_range(response, part, known)
-        total = _announced(response, part.size if goes_on else 0)
+        total = _announced(response, part.size if continues else 0)
         _check_size(remote, total)
-        if not goes_on:
+        if not continues:
             part.begin(_validator(response))
         _check_room(part, total)
         _write(response, part, total, remote, progress)
@@ -236,7 +239,7 @@ def _check_status(response: httpx.Response, part: _Part) -> None:
 
 
 def _check_range(response: httpx.Response, part: _Part, known: str) -> None:
-    """Make sure that what comes continues our bytes, also where a server does not heed If-Range."""
+    """Check that the response continues our bytes, also where a server ignores If-Range."""
     found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     same = known in (response.headers.get("ETag"), response.headers.get("Last-Modified"))
     if found is None or int(found[1]) != part.size or not (same or not _validator(response)):
@@ -245,7 +248,7 @@ def _check_range(response: httpx.Response, part: _Part, known: str) -> None:
 
 
 def _validator(response: httpx.Response) -> str:
-    """Return the name of this state of the file; only strong ones say that the bytes are the same."""
+    """Return the name of this state of the file; only a strong one means that the bytes are the same."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
@@ -271,7 +274,7 @@ def _check_room(part: _Part, total: int | None) -> None:
     if missing > free:
         raise StorageError(
             f"Can't download to {part.path.parent}: {missing:,} bytes are missing and {free:,} are free there.",
-            "Free some space there, or choose another disk by FIELDGUIDE_HOME.",
+            f"Free some space there, or choose another disk by {settings.HOME.variable}.",
         )
 
 
@@ -289,7 +292,7 @@ def _write(response: httpx.Response, part: _Part, total: int | None, remote: Rem
 
 
 def _verified(remote: Remote, part: _Part) -> str:
-    """Return the checksum of the complete part; if it is wrong, nothing stays."""
+    """Return the checksum of the complete part; if it is wrong, the file is removed."""
     sha256 = sha256_of(part.path)
     if remote.sha256 not in (None, sha256):
         _refuse(

@@ -1,6 +1,6 @@
 """Files that are either whole or not there.
 
-Everything kept is written to a temporary name in the same folder, flushed to the disk, renamed, and the
+Everything stored is written to a temporary name in the same folder, flushed to the disk, renamed, and the
 rename flushed too: a crash at any moment leaves the old file or the new one, never half of one.
 """
 
@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,8 @@ _WORDS = {
     errno.EACCES: ("permission denied", "Choose a folder that you may write, e.g. by FIELDGUIDE_HOME."),
     errno.EPERM: ("not permitted", "Choose a folder that you may write, e.g. by FIELDGUIDE_HOME."),
     errno.EIO: ("the disk reports an error", "Check the disk's health before going on."),
-    errno.EEXIST: ("a file stands where a folder must be", "Choose another folder."),
-    errno.EISDIR: ("a folder stands where a file must be", "Choose another name."),
+    errno.EEXIST: ("a file is where a folder must be", "Choose another folder."),
+    errno.EISDIR: ("a folder is where a file must be", "Choose another name."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Choose another folder."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name or folder."),
 }
@@ -113,6 +113,25 @@ def read_json(path: Path) -> Any:
         raise StorageError(f"{path} is missing.", "It is written by Fieldguide; was it deleted by hand?") from error
     except (OSError, ValueError) as error:
         raise StorageError(f"{path} can't be read: {error}.", "The file is damaged.") from error
+
+
+def stored_secret(path: Path) -> str:
+    """Return the secret in a file that only its owner can read; it is created at the first call. Raises StorageError."""
+    with storage_errors(path, "read"), suppress(FileNotFoundError):
+        found = path.read_text(encoding="ascii").strip()
+        if found:
+            return found
+    made = secrets.token_urlsafe(32)
+    with atomic_path(path) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(made)
+    if path.stat().st_mode & 0o077:
+        raise StorageError(
+            f"{path} can be read by others.",
+            "Choose a file system with file permissions, e.g. by FIELDGUIDE_HOME.",
+        )
+    return made
 
 
 def to_plain(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 An advisory `flock` on a file: the kernel drops it when the holder ends, however it ends, so a lock never
 has to be broken by hand. The file stays (removing it would let two processes lock two different files).
+
+Not filelock: what can be shared is an SQLite database there, in which a holder can't sign.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back; nothing happens if it isn't held."""
+        """Release the lock; nothing happens if it isn't held."""
         if self._descriptor is not None:
             _held.discard(self._descriptor)
             os.close(self._descriptor)
@@ -101,15 +103,15 @@ class FileLock:
             return None
 
 
-def _tell_nobody(_text: str) -> None:
+def _ignore(_text: str) -> None:
     pass
 
 
 @contextmanager
 def hold(
-    path: Path, owner: str = "", waiting: Callable[[str], None] = _tell_nobody, *, shared: bool = False
+    path: Path, owner: str = "", waiting: Callable[[str], None] = _ignore, *, shared: bool = False
 ) -> Iterator[FileLock]:
-    """Wait for the lock on `path` and hold it for the body; `waiting` is told once for whom it waits."""
+    """Wait for the lock on `path` and hold it for the body; `waiting` is called once with the holder."""
     lock = FileLock(path, shared)
     if not lock.acquire(owner, timeout=0.5):
         waiting(f"waiting for {lock.holder() or 'another process'}")

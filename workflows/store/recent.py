@@ -56,6 +56,13 @@ class RecentAnswers:
                 continue  # the last line of a process that was killed
         return found
 
+    def changed_at(self, run_id: str) -> int | None:
+        """Return when the answers of a run were last added to, in nanoseconds; None if there are none."""
+        try:
+            return self._path(run_id).stat().st_mtime_ns
+        except OSError:
+            return None
+
     def _path(self, run_id: str) -> Path:
         return self._folder / f"{run_id}.jsonl"
 

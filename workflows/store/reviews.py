@@ -1,33 +1,34 @@
-"""Images that somebody wants to look at again: the review list of each data set."""
+"""Images to review: the review list of each data set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, ForeignKey, String, delete, insert, select, update
+from sqlalchemy.orm import Mapped, mapped_column
 
 from workflows.store.database import Database
-from workflows.store.tables import now, reviews
+from workflows.store.tables import Record, Str80, now
 
 _AT_ONCE = 500  # SQLite takes a limited number of values in one statement
 
 
-@dataclass(frozen=True)
-class Review:
+class Review(Record):
     """One image on the list.
 
     Attributes:
-        note: why it is there, in words.
-        done_at: when somebody had looked at it; None while it waits.
+        note: why it is there.
+        done_at: when it was reviewed; None before.
     """
 
-    dataset: str
-    image_id: str
-    note: str
-    added_at: datetime
-    done_at: datetime | None
+    __tablename__ = "reviews"
+
+    dataset: Mapped[Str80] = mapped_column(ForeignKey("datasets.name"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    note: Mapped[str]
+    added_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
 
 
 _Reviews = list[Review]  # inside the class below, `list` is its method
@@ -41,12 +42,12 @@ class ReviewRecords:
         self._database = database
 
     def list(self, dataset: str, *, done: bool = False) -> _Reviews:
-        """Return the images that wait for a look (with `done` also those that had theirs), oldest first."""
-        query = select(reviews).where(reviews.c.dataset == dataset).order_by(reviews.c.added_at, reviews.c.image_id)
+        """Return the images to review (with `done` also those reviewed), oldest first."""
+        query = select(Review).where(Review.dataset == dataset).order_by(Review.added_at, Review.image_id)
         if not done:
-            query = query.where(reviews.c.done_at.is_(None))
+            query = query.where(Review.done_at.is_(None))
         with self._database.read() as connection:
-            return [Review(*row) for row in connection.execute(query)]
+            return [Review.of(row) for row in connection.execute(query)]
 
     def add(self, dataset: str, image_ids: Iterable[str], note: str = "") -> int:
         """Put images on the list of a recorded data set; one that is there already waits again, with the new note.
@@ -59,25 +60,31 @@ class ReviewRecords:
         if rows:
             with self._database.write() as connection:
                 for part in _parts(wanted):
-                    connection.execute(delete(reviews).where(_these(dataset, part)))
-                connection.execute(reviews.insert(), rows)
+                    connection.execute(delete(Review).where(_these(dataset, part)))
+                connection.execute(insert(Review), rows)
         return len(rows)
 
     def mark_done(self, dataset: str, image_ids: Iterable[str]) -> None:
-        """Note that these images were looked at; those not on the list are passed over."""
+        """Mark these images as reviewed; those not on the list are ignored."""
         with self._database.write() as connection:
             for part in _parts(list(image_ids)):
-                connection.execute(reviews.update().where(_these(dataset, part)).values(done_at=now()))
+                connection.execute(update(Review).where(_these(dataset, part)).values(done_at=now()))
+
+    def reopen(self, dataset: str, image_ids: Iterable[str]) -> None:
+        """Let images wait again that were looked at, with their notes; those not on the list are passed over."""
+        with self._database.write() as connection:
+            for part in _parts(list(image_ids)):
+                connection.execute(update(Review).where(_these(dataset, part)).values(done_at=None))
 
     def remove(self, dataset: str, image_ids: Iterable[str]) -> None:
         """Take images off the list; those not on it are passed over."""
         with self._database.write() as connection:
             for part in _parts(list(image_ids)):
-                connection.execute(delete(reviews).where(_these(dataset, part)))
+                connection.execute(delete(Review).where(_these(dataset, part)))
 
 
 def _these(dataset: str, image_ids: _Names) -> ColumnElement[bool]:
-    return (reviews.c.dataset == dataset) & reviews.c.image_id.in_(image_ids)
+    return (Review.dataset == dataset) & Review.image_id.in_(image_ids)
 
 
 def _parts(image_ids: _Names) -> Iterable[_Names]:

@@ -1,6 +1,6 @@
-"""The records of runs: what was asked, what happened, and whether the process still lives.
+"""The records of runs: the request, what happened, and whether the process is alive.
 
-A run's record is the truth about it; whoever dispatches runs (Prefect) is only asked to start and stop
+A run's record is the truth about it; Prefect only starts and stops
 them. Life is proven by a lock that the kernel drops with the process, not by a recorded state.
 """
 
@@ -16,59 +16,32 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import psutil
-from sqlalchemy import ColumnElement, Row, delete, select
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from workflows.errors import RunError, StorageError
+from workflows.state import RUN_STATES, State
 from workflows.store.database import Database
 from workflows.store.files import storage_errors, to_plain, write_atomic
 from workflows.store.locks import FileLock
+from workflows.store.marks import Mark, MarkRecords
 from workflows.store.names import slug
-from workflows.store.tables import metrics, now, runs
+from workflows.store.run_folder import RunFolder
+from workflows.store.run_record import Metric, RunKind, RunRecord
+from workflows.store.tables import now
+from workflows.store.thresholds import SavedThreshold
+from workflows.words import listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RunKind = Literal["train", "trial"]
-"""What somebody asked for, and the many short trainings of a tuning, which lists leave out."""
-RunState = Literal["pending", "running", "finished", "failed", "cancelled", "interrupted"]
-ENDED: tuple[RunState, ...] = ("finished", "failed", "cancelled", "interrupted")
 HEARTBEAT_SECONDS = 5.0
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-_CANCEL_FILE = "cancel"
 _INTERRUPT = b"interrupt"
-"""What the cancel file holds if the run is only to be interrupted: nobody wants it cancelled."""
-_FINISH_FILE = "finish-early"
-_LOCK_FILE = "run.lock"
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One run, as it stands in the database. All times are aware and in UTC."""
-
-    run_id: str
-    kind: RunKind
-    state: RunState
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    heartbeat_at: datetime | None
-    dataset: str | None
-    version: int | None
-    goal: str | None
-    device: str | None
-    request: dict[str, Any]
-    workflow: dict[str, Any] | None
-    result: dict[str, Any] | None
-    error: str | None
-    pid: int | None
-    host: str | None
-    flow_run_id: str | None
+"""The content of the cancel file if the run is only to be interrupted, not cancelled."""
 
 
 _Runs = list[RunRecord]  # inside the class below, `list` is its method
@@ -82,7 +55,7 @@ class RunRecords:
         self._database = database
         self._folder = folder
 
-    def folder(self, run_id: str) -> Path:
+    def folder(self, run_id: str) -> RunFolder:
         """Return the folder of a run's files.
 
         Raises:
@@ -90,22 +63,22 @@ class RunRecords:
         """
         if not _PLAIN_ID.fullmatch(run_id):
             raise RunError(f"{run_id!r} is not a run's id.", "`fieldguide runs list` shows them.")
-        return self._folder / run_id
+        return RunFolder(self._folder / run_id)
 
     def create(self, name_hint: str, request: dict[str, Any], kind: RunKind = "train") -> RunRecord:
         """Record a new run, in state `pending`, and make its folder.
 
         Args:
             name_hint: goes into the id, e.g. the data set's name.
-            request: everything that was asked, so that the run can be done again or resumed.
+            request: the complete request, so that the run can be repeated or resumed.
             kind: whether lists show it.
         """
         created = now()
         stem = f"{slug(name_hint, 'run')}-{created:%Y%m%d-%H%M%S}"
         run_id = self._claim_folder(stem)
-        values = {"run_id": run_id, "kind": kind, "created_at": created, "request": to_plain(request)}
+        values = {"run_id": run_id, "kind": kind, "created_at": created, "request": request}
         with self._database.write() as connection:
-            connection.execute(runs.insert().values(state="pending", **values))
+            connection.execute(insert(RunRecord).values(state=State.PENDING, **values))
         return self._exactly(run_id)
 
     def _claim_folder(self, stem: str) -> str:
@@ -120,43 +93,53 @@ class RunRecords:
                 return run_id
 
     def get(self, name: str) -> RunRecord:
-        """Return a run by its id, by the beginning of its id if no other begins so, or by `latest`.
+        """Return a run by its id, by the beginning of its id if no other begins so, by its title, or by `latest`.
 
         Raises:
             RunError: no run, or more than one, is meant by `name`.
         """
         if name == "latest":
-            newest = self._select(runs.c.kind != "trial", limit=1)
+            newest = self._select(RunRecord.kind != "trial", limit=1)
             if not newest:
                 raise RunError("There are no runs yet.", "Start one with `fieldguide train FOLDER`.")
             return newest[0]
-        found = self._select(runs.c.run_id.startswith(name, autoescape=True)) if name else []
+        found = self._select(RunRecord.run_id.startswith(name, autoescape=True)) if name else []
         exact = [run for run in found if run.run_id == name]
+        if name and not found:
+            found = self._select(RunRecord.run_id.in_(self._titled(name)))
+            if len(found) > 1:
+                raise RunError(
+                    f"{len(found)} runs are called {name!r}:", "Give an id.", problems=[r.run_id for r in found]
+                )
         if len(exact or found) != 1:
             raise self._not_one(name, [run.run_id for run in found])
         return (exact or found)[0]
 
+    def _titled(self, title: str) -> _Names:
+        titles = MarkRecords(self._database).titles("run")
+        return [run_id for run_id, each in titles.items() if each.casefold() == title.casefold()]
+
     def _not_one(self, name: str, found: _Names) -> RunError:
         if found:
-            return RunError(f"{len(found)} runs begin with {name!r}: {_some(found)}.", "Give more of the id.")
+            return RunError(f"{len(found)} runs begin with {name!r}:", "Give more of the id.", problems=found)
         known = [run.run_id for run in self._select(limit=200)]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"Did you mean {_some(near)}? " if near else ""
+        hint = f"Did you mean {listed(near, full='fieldguide runs list')}? " if near else ""
         return RunError(f"There is no run {name!r}.", f"{hint}`fieldguide runs list` shows all.")
 
     def list(self) -> _Runs:
         """Return all runs but the trials of tunings, newest first."""
-        return self._select(runs.c.kind != "trial")
+        return self._select(RunRecord.kind != "trial")
 
     def _select(self, condition: ColumnElement[bool] | None = None, limit: int | None = None) -> _Runs:
-        query = select(runs).order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit)
+        query = select(RunRecord).order_by(RunRecord.created_at.desc(), RunRecord.run_id.desc()).limit(limit)
         if condition is not None:
             query = query.where(condition)
         with self._database.read() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return [RunRecord.of(row) for row in connection.execute(query)]
 
     def _exactly(self, run_id: str) -> RunRecord:
-        found = self._select(runs.c.run_id == run_id)
+        found = self._select(RunRecord.run_id == run_id)
         if not found:
             raise self._not_one(run_id, [])
         return found[0]
@@ -168,17 +151,15 @@ class RunRecords:
             RunError: unknown run.
             ValueError: unknown column or state.
         """
-        unknown = set(columns) - set(runs.c.keys()) | ({"run_id"} & set(columns))
-        if unknown or columns.get("state", "pending") not in get_args(RunState):
-            raise ValueError(f"can't set {sorted(unknown) or columns['state']!r} of a run")
-        if columns.get("state") in ENDED:
+        unknown = set(columns) - set(RunRecord.names()) | ({"run_id"} & set(columns))
+        state = columns.get("state", State.PENDING)
+        if unknown or state not in RUN_STATES:
+            raise ValueError(f"can't set {sorted(unknown) or state!r} of a run")
+        if not State(state).alive:
             columns.setdefault("finished_at", now())
-        for name in ("request", "workflow", "result"):
-            if name in columns:
-                columns[name] = to_plain(columns[name])
         if columns:
             with self._database.write() as connection:
-                connection.execute(runs.update().where(runs.c.run_id == run_id).values(**columns))
+                connection.execute(update(RunRecord).where(RunRecord.run_id == run_id).values(**columns))
         return self._exactly(run_id)
 
     def record_step(self, run_id: str, step: int, values: dict[str, float]) -> None:
@@ -190,17 +171,17 @@ class RunRecords:
         ]
         if not rows:
             return
-        same = (metrics.c.run_id == run_id) & (metrics.c.step == step) & metrics.c.name.in_(values)
+        same = (Metric.run_id == run_id) & (Metric.step == step) & Metric.name.in_(values)
         with self._database.write() as connection:
-            connection.execute(delete(metrics).where(same))
-            connection.execute(metrics.insert(), rows)
+            connection.execute(delete(Metric).where(same))
+            connection.execute(insert(Metric), rows)
 
     def steps(self, run_id: str) -> pd.DataFrame:
         """Return the metrics of a run: columns step, name, value (NaN where not finite), time; by step and name."""
         import pandas as pd
 
-        columns = [metrics.c.step, metrics.c.name, metrics.c.value, metrics.c.time]
-        query = select(*columns).where(metrics.c.run_id == run_id).order_by(metrics.c.step, metrics.c.name)
+        columns = [Metric.step, Metric.name, Metric.value, Metric.time]
+        query = select(*columns).where(Metric.run_id == run_id).order_by(Metric.step, Metric.name)
         with self._database.read() as connection:
             rows = [tuple(row) for row in connection.execute(query)]
         frame = pd.DataFrame(rows, columns=["step", "name", "value", "time"])
@@ -209,7 +190,7 @@ class RunRecords:
     def forget_steps(self, run_id: str, after: int) -> None:
         """Remove the metrics of all steps behind `after`, which a resumed training will do again."""
         with self._database.write() as connection:
-            connection.execute(delete(metrics).where((metrics.c.run_id == run_id) & (metrics.c.step > after)))
+            connection.execute(delete(Metric).where((Metric.run_id == run_id) & (Metric.step > after)))
 
     def delete(self, run_id: str) -> None:
         """Remove a run that has ended: its record and metrics, then its files.
@@ -219,13 +200,15 @@ class RunRecords:
             StorageError: the files can't be removed.
         """
         record = self._exactly(run_id)
-        if record.state not in ENDED:
+        if record.state.alive:
             raise RunError(f"Run {run_id} is {record.state}.", f"Stop it first: fieldguide runs cancel {run_id}")
         with self._database.write() as connection:
-            connection.execute(delete(metrics).where(metrics.c.run_id == run_id))
-            connection.execute(delete(runs).where(runs.c.run_id == run_id))
-        with storage_errors(self.folder(run_id)):
-            shutil.rmtree(self.folder(run_id), ignore_errors=False)
+            for part in (Metric, SavedThreshold):
+                connection.execute(delete(part).where(part.run_id == run_id))
+            connection.execute(delete(Mark).where(Mark.subject == "run", Mark.key == run_id))
+            connection.execute(delete(RunRecord).where(RunRecord.run_id == run_id))
+        with storage_errors(self.folder(run_id).path):
+            shutil.rmtree(self.folder(run_id).path)
 
     @contextmanager
     def alive(self, run_id: str) -> Iterator[RunRecord]:
@@ -238,14 +221,14 @@ class RunRecords:
             RunError: unknown run, or another process is alive in it.
         """
         before = self._exactly(run_id)
-        lock = FileLock(self.folder(run_id) / _LOCK_FILE)
-        # a moment's patience, because looking whether a lock is held takes it for an instant
+        lock = FileLock(self.folder(run_id).lock)
+        # a moment's patience, because a check of a lock takes it for an instant
         if not lock.acquire(run_id, timeout=2.0):
             holder = lock.holder()
             where = f"process {holder.pid}" if holder else "another process"
             raise RunError(f"Run {run_id} is already running in {where}.", "Wait for it, or cancel it first.")
         try:
-            if before.state != "pending":
+            if before.state != State.PENDING:
                 self._forget_wishes(run_id)
             record = self._begin(before)
             with self._heart(run_id):
@@ -257,7 +240,7 @@ class RunRecords:
         time = now()
         return self.update(
             before.run_id,
-            state="running",
+            state=State.RUNNING,
             started_at=before.started_at or time,
             finished_at=None,
             heartbeat_at=time,
@@ -296,86 +279,87 @@ class RunRecords:
             RunError: unknown run, or it has ended already.
         """
         self._not_ended(run_id)
-        write_atomic(self.folder(run_id) / _CANCEL_FILE, _INTERRUPT if interrupt else b"")
+        write_atomic(self.folder(run_id).cancel, _INTERRUPT if interrupt else b"")
 
     def request_finish(self, run_id: str) -> None:
-        """Ask a pending or running run to end its training with the present epoch, keep the best weights and go on.
+        """Request a pending or running run to end its training with the present epoch, save the best weights and continue.
 
         Raises:
             RunError: unknown run, or it has ended already.
         """
         self._not_ended(run_id)
-        write_atomic(self.folder(run_id) / _FINISH_FILE, b"")
+        write_atomic(self.folder(run_id).finish_early, b"")
 
     def _not_ended(self, run_id: str) -> None:
         record = self._exactly(run_id)
-        if record.state in ENDED:
+        if not record.state.alive:
             raise RunError(f"Run {run_id} is not running: it is {record.state}.")
 
     def cancel_requested(self, run_id: str) -> bool:
-        """Return whether somebody asked the run to stop. Cheap: one look at the file system."""
-        return (self.folder(run_id) / _CANCEL_FILE).exists()
+        """Return whether the run was requested to stop. Cheap: one check of the file system."""
+        return self.folder(run_id).cancel.exists()
 
     def finish_requested(self, run_id: str) -> bool:
-        """Return whether somebody asked the run to end its training early. Cheap, too."""
-        return (self.folder(run_id) / _FINISH_FILE).exists()
+        """Return whether the run was requested to end its training early. Cheap, too."""
+        return self.folder(run_id).finish_early.exists()
 
-    def stopped_state(self, run_id: str) -> RunState:
-        """Return the state of a run that has stopped because it was asked to: `cancelled` or `interrupted`."""
-        path = self.folder(run_id) / _CANCEL_FILE
+    def stopped_state(self, run_id: str) -> State:
+        """Return the state of a run that has stopped on request: `cancelled` or `interrupted`."""
+        path = self.folder(run_id).cancel
         with storage_errors(path, "read"), contextlib.suppress(FileNotFoundError):
-            return "interrupted" if path.read_bytes() == _INTERRUPT else "cancelled"
-        return "cancelled"
+            return State.INTERRUPTED if path.read_bytes() == _INTERRUPT else State.CANCELLED
+        return State.CANCELLED
 
     def requeue(self, run_id: str) -> RunRecord:
-        """Make a run that was cut off, cancelled or failed `pending` again, to go on from its last checkpoint.
+        """Make a run that was cut off, cancelled or failed `pending` again, to continue from its last checkpoint.
 
         Raises:
             RunError: unknown run, or it is finished or has not ended.
         """
         record = self._exactly(run_id)
-        if record.state not in ENDED or record.state == "finished":
+        if not record.state.resumable:
             raise RunError(f"Run {run_id} can't be resumed: it is {record.state}.")
         self._forget_wishes(run_id)
-        return self.update(run_id, state="pending", pid=None, host=None, finished_at=None, error=None)
+        return self.update(run_id, state=State.PENDING, pid=None, host=None, finished_at=None, error=None)
 
     def _forget_wishes(self, run_id: str) -> None:
-        for name in (_CANCEL_FILE, _FINISH_FILE):
-            (self.folder(run_id) / name).unlink(missing_ok=True)
+        folder = self.folder(run_id)
+        for path in (folder.cancel, folder.finish_early):
+            path.unlink(missing_ok=True)
 
     def reconcile(self) -> _Names:
         """Mark runs whose process died without a word as `interrupted`; return their ids.
 
         A run counts as dead if its record says that a process has it, but nobody holds its lock.
         """
-        begun = (runs.c.state == "running") | ((runs.c.state == "pending") & runs.c.pid.is_not(None))
-        return [run.run_id for run in self._select(begun) if self._bury(run)]
+        begun = (RunRecord.state == State.RUNNING) | ((RunRecord.state == State.PENDING) & RunRecord.pid.is_not(None))
+        return [run.run_id for run in self._select(begun) if self._reap(run)]
 
-    def _bury(self, run: RunRecord) -> bool:
-        lock = FileLock(self.folder(run.run_id) / _LOCK_FILE)
+    def _reap(self, run: RunRecord) -> bool:
+        lock = FileLock(self.folder(run.run_id).lock)
         here = run.host in (None, socket.gethostname())
         if not lock.path.exists() and not here:
             return False  # lives on a machine whose files we don't see
-        if run.state == "pending" and here and _process_lives(run):
+        if run.state == State.PENDING and here and _process_is_alive(run):
             return False  # between being recorded and taking its lock
-        # the moment's patience is for children of a killed process that still hold what it left
+        # the moment's patience is for children of a killed process that still hold its lock
         if not lock.acquire(run.run_id, timeout=0.1):
             return False
         try:
-            unchanged = (runs.c.run_id == run.run_id) & (runs.c.state == run.state) & (runs.c.pid == run.pid)
+            unchanged = (RunRecord.run_id == run.run_id) & (RunRecord.state == run.state) & (RunRecord.pid == run.pid)
             values = {
-                "state": "interrupted",
+                "state": State.INTERRUPTED,
                 "finished_at": run.heartbeat_at or now(),
                 "error": "The process ended without a word: it was killed, or the machine stopped.",
             }
             with self._database.write() as connection:
-                return bool(connection.execute(runs.update().where(unchanged).values(**values)).rowcount)
+                return bool(connection.execute(update(RunRecord).where(unchanged).values(**values)).rowcount)
         finally:
             lock.release()
 
 
-def _process_lives(run: RunRecord) -> bool:
-    """Return whether the recorded process exists; a number given anew to a younger process doesn't count."""
+def _process_is_alive(run: RunRecord) -> bool:
+    """Return whether the recorded process exists; a number reused by a younger process doesn't count."""
     if run.pid is None:
         return False
     try:
@@ -384,14 +368,6 @@ def _process_lives(run: RunRecord) -> bool:
         return False
 
 
-def _record(row: Row[Any]) -> RunRecord:
-    return RunRecord(**row._mapping)
-
-
 def _finite(value: float) -> float | None:
     plain = to_plain(float(value))
     return None if plain is None else float(plain)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

@@ -6,95 +6,105 @@ They are the truth; deployments on a Prefect server are made to match them.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ForeignKey, String, UniqueConstraint, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
 
 from workflows.errors import UsageError
+from workflows.requests import Missed, Overlap
+from workflows.state import ALIVE, State
 from workflows.store.database import Database
-from workflows.store.files import to_plain
-from workflows.store.tables import firings, models, now, schedules
+from workflows.store.models import Model
+from workflows.store.tables import Record, StateText, Str40, Str64, Str80, Str120, now
 
-Overlap = Literal["skip", "queue"]
-Missed = Literal["run-once", "skip"]
-FiringState = Literal["waiting", "running", "done", "skipped", "failed", "cancelled"]
-OPEN = ("waiting", "running")
+STATE_WORDS = ((State.PENDING, "waiting"), (State.FINISHED, "done"))
+"""What the log of schedules, and `schedule log --json`, call two states."""
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(Record):
     """When a model is to be retrained: exactly one of `cron`, `every_seconds` and `on_new_images` is given.
 
     Attributes:
         on_new_images: as soon as so many labelled images are new.
-        settings: fields of `workflows.retraining.plan.RetrainSettings`.
+        settings: fields of `workflows.requests.RetrainSettings`.
         deployment_id: its deployment on the Prefect server; None until there is one.
-        last_outcome: of its last firing, in words.
-        overlap: what becomes of a firing while a retraining of the model is under way.
-        missed: what becomes of firings while the studio was off: one is made up for, or none.
+        last_outcome: of its last run, as text.
+        overlap: for a run that is due during a retraining of the model: skipped, or queued.
+        missed: for runs missed while the studio was off: one run, or none.
         timezone: in which the cron line counts (IANA name).
-        next_at: when it fires next; in the past if that was missed.
+        next_at: when it runs next; in the past if that was missed.
     """
 
-    id: str
-    model: str
-    cron: str | None
-    every_seconds: int | None
-    on_new_images: int | None
-    settings: dict[str, Any]
-    paused: bool
-    deployment_id: str | None
-    created_at: datetime
-    last_fired_at: datetime | None
-    last_outcome: str | None
-    overlap: Overlap
-    missed: Missed
-    timezone: str
-    next_at: datetime | None
+    __tablename__ = "schedules"
+
+    id: Mapped[Str40] = mapped_column(primary_key=True)
+    model: Mapped[Str80] = mapped_column(ForeignKey("models.name"))
+    cron: Mapped[Str120 | None]
+    every_seconds: Mapped[int | None]
+    on_new_images: Mapped[int | None]
+    settings: Mapped[dict[str, Any]]
+    paused: Mapped[bool]
+    deployment_id: Mapped[Str64 | None]
+    created_at: Mapped[datetime]
+    last_fired_at: Mapped[datetime | None]
+    last_outcome: Mapped[str | None]
+    overlap: Mapped[Overlap] = mapped_column(String(16), server_default="skip")
+    missed: Mapped[Missed] = mapped_column(String(16), server_default="run-once")
+    timezone: Mapped[Str64] = mapped_column(server_default="UTC")
+    next_at: Mapped[datetime | None]
 
 
-@dataclass(frozen=True)
-class Firing:
-    """One time that a schedule fired.
+class ScheduledRun(Record):
+    """One run of a schedule: the scheduled retraining, under all the names that it has.
 
     Attributes:
-        cause: what made it fire; unique for its schedule, so that nothing is done twice.
-        trigger: the same in words, as the decision's record has it.
+        id: its line in the log of schedules.
+        schedule_id: whose time it is.
+        cause: what started it; unique for its schedule, so that nothing is done twice.
+        trigger: the same as text, as in the decision's record.
         note: what it waits for or does while it is open; what came of it afterwards.
-        decision_id: under which the retraining goes on, however often it is cut off.
-        flow_run_id: the Prefect flow run of its last attempt.
-        settled: whether Prefect has been told the end of that flow run.
-        process: mark of the process that executes it.
+        decision_id: the retraining itself, however often it is cut off: its folder, and the decision at its end.
+        flow_run_id: its last attempt in Prefect, as a flow run of the schedule's deployment.
+        settled: whether Prefect knows the end of that flow run.
+        process: the identity of the process that executes it.
         attempts: how often it was begun.
     """
 
-    id: str
-    schedule_id: str
-    model: str
-    cause: str
-    trigger: str
-    state: FiringState
-    note: str
-    decision_id: str
-    flow_run_id: str | None
-    settled: bool
-    process: str | None
-    attempts: int
-    planned_at: datetime
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    __tablename__ = "firings"
+    __table_args__ = (UniqueConstraint("schedule_id", "cause"),)
+
+    id: Mapped[Str40] = mapped_column(primary_key=True)
+    schedule_id: Mapped[Str40]  # no foreign key: the log outlives the schedule
+    model: Mapped[Str80]
+    cause: Mapped[Str120]
+    trigger: Mapped[Str120]
+    state: Mapped[State] = mapped_column(StateText(STATE_WORDS), index=True)
+    note: Mapped[str]
+    decision_id: Mapped[Str120]
+    flow_run_id: Mapped[Str64 | None]
+    settled: Mapped[bool]
+    process: Mapped[Str64 | None]
+    attempts: Mapped[int]
+    planned_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    @property
+    def state_word(self) -> str:
+        """The state as the log and `schedule log --json` call it."""
+        return dict(STATE_WORDS).get(self.state, self.state.value)
 
 
 _Schedules = list[Schedule]  # inside the class below, `list` is its method
-_Firings = list[Firing]
+_ScheduledRuns = list[ScheduledRun]
 
 
 class ScheduleRecords:
-    """What the database knows of schedules and their firings."""
+    """What the database knows of schedules and their runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -104,21 +114,20 @@ class ScheduleRecords:
     def add(self, model: str, **fields: Any) -> Schedule:
         """Record a schedule for a model that exists. Raises UsageError if it doesn't."""
         schedule_id = f"s-{secrets.token_hex(3)}"
-        values = {**fields, "settings": to_plain(fields.get("settings") or {})}
-        values = {"id": schedule_id, "model": model, "paused": False, "created_at": now(), **values}
+        values = {"id": schedule_id, "model": model, "settings": {}, "paused": False, "created_at": now(), **fields}
         with self._database.write() as connection:
-            if connection.execute(select(models.c.name).where(models.c.name == model)).one_or_none() is None:
+            if connection.execute(select(Model.name).where(Model.name == model)).one_or_none() is None:
                 raise UsageError(f"There is no model {model!r}.", "`fieldguide models list` shows them.")
-            connection.execute(schedules.insert().values(**values))
+            connection.execute(insert(Schedule).values(**values))
         return self.get(schedule_id)
 
     def list(self, model: str | None = None) -> _Schedules:
         """Return the schedules (of a model), oldest first."""
-        query = select(schedules).order_by(schedules.c.created_at, schedules.c.id)
+        query = select(Schedule).order_by(Schedule.created_at, Schedule.id)
         if model is not None:
-            query = query.where(schedules.c.model == model)
+            query = query.where(Schedule.model == model)
         with self._database.read() as connection:
-            return [Schedule(*row) for row in connection.execute(query)]
+            return [Schedule.of(row) for row in connection.execute(query)]
 
     def get(self, name: str) -> Schedule:
         """Return a schedule by its id, or by its model if that has only this one. Raises UsageError."""
@@ -134,19 +143,19 @@ class ScheduleRecords:
     def update(self, schedule_id: str, **columns: Any) -> None:
         """Change columns of a schedule; one that is gone is passed over."""
         with self._database.write() as connection:
-            connection.execute(schedules.update().where(schedules.c.id == schedule_id).values(**columns))
+            connection.execute(update(Schedule).where(Schedule.id == schedule_id).values(**columns))
 
     def remove(self, schedule_id: str) -> None:
-        """Forget a schedule; the log of its firings stays, those that wait are cancelled."""
-        waiting = (firings.c.schedule_id == schedule_id) & (firings.c.state == "waiting")
+        """Forget a schedule; the log of its runs stays, those that wait are cancelled."""
+        waiting = (ScheduledRun.schedule_id == schedule_id) & (ScheduledRun.state == State.PENDING)
         with self._database.write() as connection:
-            values = {"state": "cancelled", "note": "the schedule was removed", "finished_at": now()}
-            connection.execute(firings.update().where(waiting).values(**values))
-            connection.execute(schedules.delete().where(schedules.c.id == schedule_id))
+            values = {"state": State.CANCELLED, "note": "the schedule was removed", "finished_at": now()}
+            connection.execute(update(ScheduledRun).where(waiting).values(**values))
+            connection.execute(delete(Schedule).where(Schedule.id == schedule_id))
 
-    # ---------------------------------------------------------------- firings
+    # ---------------------------------------------------------------- scheduled runs
 
-    def fire(
+    def record_run(
         self,
         schedule: Schedule,
         cause: str,
@@ -156,13 +165,15 @@ class ScheduleRecords:
         planned_at: datetime | None = None,
         flow_run_id: str | None = None,
         skipped: str = "",
-    ) -> Firing | None:
-        """Record that a schedule fires; None if this very cause is on record already.
+        **columns: Any,
+    ) -> ScheduledRun | None:
+        """Record a run of a schedule; None, and nothing changes, if this very cause is on record already.
 
         Args:
-            planned_at: when it should have fired; by default now.
+            planned_at: when it was due; by default now.
             flow_run_id: the Prefect flow run that came of it.
             skipped: why nothing is done about it; empty if something is.
+            columns: of the schedule, to be changed in the same transaction.
         """
         moment = now()
         values = {
@@ -171,7 +182,7 @@ class ScheduleRecords:
             "model": schedule.model,
             "cause": cause,
             "trigger": trigger[:120],
-            "state": "skipped" if skipped else "waiting",
+            "state": State.SKIPPED if skipped else State.PENDING,
             "note": skipped,
             "decision_id": decision_id,
             "flow_run_id": flow_run_id,
@@ -181,53 +192,57 @@ class ScheduleRecords:
             "created_at": moment,
             "finished_at": moment if skipped else None,
         }
+        news = {"last_outcome": f"skipped: {skipped}"} if skipped else {"last_fired_at": moment}
         try:
             with self._database.write() as connection:
-                connection.execute(firings.insert().values(**values))
+                connection.execute(insert(ScheduledRun).values(**values))
+                connection.execute(update(Schedule).where(Schedule.id == schedule.id).values(**news, **columns))
         except IntegrityError:
             return None
-        news = {"last_outcome": f"skipped: {skipped}"} if skipped else {"last_fired_at": moment}
-        self.update(schedule.id, **news)
-        return self.firing(str(values["id"]))
+        return self.scheduled_run(str(values["id"]))
 
-    def firing(self, firing_id: str) -> Firing:
-        """Return one firing. Raises UsageError."""
+    def scheduled_run(self, run_id: str) -> ScheduledRun:
+        """Return one scheduled run. Raises UsageError."""
         with self._database.read() as connection:
-            row = connection.execute(select(firings).where(firings.c.id == firing_id)).one_or_none()
+            row = connection.execute(select(ScheduledRun).where(ScheduledRun.id == run_id)).one_or_none()
         if row is None:
-            raise UsageError(f"There is no firing {firing_id!r}.", "`fieldguide schedule log` shows them.")
-        return Firing(*row)
+            raise UsageError(f"There is no scheduled run {run_id!r}.", "`fieldguide schedule log` shows them.")
+        return ScheduledRun.of(row)
 
-    def firings(self, schedule_id: str | None = None, limit: int | None = 50) -> _Firings:
-        """Return the newest firings (of a schedule), newest first."""
-        query = select(firings).order_by(firings.c.created_at.desc(), firings.c.id).limit(limit)
+    def scheduled_runs(self, schedule_id: str | None = None, limit: int | None = 50) -> _ScheduledRuns:
+        """Return the newest scheduled runs (of a schedule), newest first."""
+        query = select(ScheduledRun).order_by(ScheduledRun.created_at.desc(), ScheduledRun.id).limit(limit)
         if schedule_id is not None:
-            query = query.where(firings.c.schedule_id == schedule_id)
+            query = query.where(ScheduledRun.schedule_id == schedule_id)
         with self._database.read() as connection:
-            return [Firing(*row) for row in connection.execute(query)]
+            return [ScheduledRun.of(row) for row in connection.execute(query)]
 
-    def unfinished(self) -> _Firings:
-        """Return the firings that wait or run, oldest first."""
-        query = select(firings).where(firings.c.state.in_(OPEN)).order_by(firings.c.created_at, firings.c.id)
+    def unfinished(self) -> _ScheduledRuns:
+        """Return the scheduled runs that wait or run, oldest first."""
+        query = (
+            select(ScheduledRun).where(ScheduledRun.state.in_(ALIVE)).order_by(ScheduledRun.created_at, ScheduledRun.id)
+        )
         with self._database.read() as connection:
-            return [Firing(*row) for row in connection.execute(query)]
+            return [ScheduledRun.of(row) for row in connection.execute(query)]
 
-    def unsettled(self) -> _Firings:
-        """Return the firings that have no living process and whose end Prefect may not know."""
-        open_elsewhere = firings.c.state != "running"
-        query = select(firings).where(open_elsewhere & ~firings.c.settled & firings.c.flow_run_id.is_not(None))
+    def unsettled(self) -> _ScheduledRuns:
+        """Return the scheduled runs that have no living process and whose end Prefect may not know."""
+        open_elsewhere = ScheduledRun.state != State.RUNNING
+        query = select(ScheduledRun).where(
+            open_elsewhere & ~ScheduledRun.settled & ScheduledRun.flow_run_id.is_not(None)
+        )
         with self._database.read() as connection:
-            return [Firing(*row) for row in connection.execute(query)]
+            return [ScheduledRun.of(row) for row in connection.execute(query)]
 
-    def update_firing(self, firing_id: str, **columns: Any) -> Firing:
-        """Change columns of a firing; one that ends gets its end time and tells its schedule."""
-        ends = columns.get("state") is not None and columns["state"] not in OPEN
+    def update_scheduled_run(self, run_id: str, **columns: Any) -> ScheduledRun:
+        """Change columns of a scheduled run; one that ends gets its end time and updates its schedule."""
+        ends = not State(columns.get("state", State.RUNNING)).alive
         if ends:
             columns.setdefault("finished_at", now())
             columns.setdefault("process", None)
         with self._database.write() as connection:
-            connection.execute(firings.update().where(firings.c.id == firing_id).values(**columns))
-        firing = self.firing(firing_id)
+            connection.execute(update(ScheduledRun).where(ScheduledRun.id == run_id).values(**columns))
+        scheduled = self.scheduled_run(run_id)
         if ends:
-            self.update(firing.schedule_id, last_outcome=firing.note)
-        return firing
+            self.update(scheduled.schedule_id, last_outcome=scheduled.note)
+        return scheduled

@@ -1,4 +1,4 @@
-"""The store: everything that Fieldguide keeps, under one folder.
+"""The store: everything that Fieldguide stores, in one folder.
 
 ::
 
@@ -16,19 +16,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from workflows import environment
 from workflows.store.blobs import Blobs
+from workflows.store.confirmed_labels import ConfirmedLabelRecords
 from workflows.store.database import Database
 from workflows.store.datasets import DatasetRecords
+from workflows.store.marks import MarkRecords
 from workflows.store.models import ModelRecords
 from workflows.store.reviews import ReviewRecords
-from workflows.store.runs import RunRecord, RunRecords
+from workflows.store.run_folder import RunFolder
+from workflows.store.run_record import RunRecord
+from workflows.store.runs import RunRecords
 from workflows.store.schedules import ScheduleRecords
+from workflows.store.thresholds import ThresholdRecords
 from workflows.store.watching import WatchRecords, WebhookRecords
 
 __all__ = ["Blobs", "DatasetRecords", "ModelRecords", "ReviewRecords", "RunRecord", "RunRecords", "Store"]
+
+
+FROZEN_FILE = "test_images.parquet"
 
 
 class Store:
@@ -38,7 +47,7 @@ class Store:
         """Open the store, making and migrating its database as needed.
 
         Args:
-            home: the state folder; by default `$FIELDGUIDE_HOME` or the platform's data folder.
+            home: the state folder; by default the one that the environment names, or the platform's data folder.
 
         Raises:
             StorageError: the folder or the database can't be used.
@@ -47,7 +56,10 @@ class Store:
         self.database = Database(self.home)
         self.datasets = DatasetRecords(self.database)
         self.reviews = ReviewRecords(self.database)
+        self.confirmed_labels = ConfirmedLabelRecords(self.database)
+        self.marks = MarkRecords(self.database)
         self.models = ModelRecords(self.database)
+        self.thresholds = ThresholdRecords(self.database)
         self.schedules = ScheduleRecords(self.database)
         self.watched = WatchRecords(self.database)
         self.webhooks = WebhookRecords(self.database)
@@ -73,6 +85,14 @@ class Store:
         """Return the folder of a model version's files."""
         return self.home / "models" / name / str(number)
 
+    def frozen_file(self, name: str, number: int) -> Path:
+        """Return the file that lists the images which judged a model version when it was registered."""
+        return self.model_folder(name, number) / FROZEN_FILE
+
+    def frozen_files(self) -> Iterator[Path]:
+        """Return these files of all models' versions."""
+        return (self.home / "models").glob(f"*/*/{FROZEN_FILE}")
+
     def decision_folder(self, decision_id: str) -> Path:
         """Return the folder of a decision's files."""
         return self.home / "decisions" / decision_id
@@ -85,8 +105,8 @@ class Store:
         """Return the folder of files that imports into a data set rejected."""
         return self.home / "quarantine" / name
 
-    def run_folder(self, run_id: str) -> Path:
-        """Return the folder of a run's files.
+    def run_folder(self, run_id: str) -> RunFolder:
+        """Return the files of a run.
 
         Raises:
             RunError: this can't be a run's id.

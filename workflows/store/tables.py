@@ -1,25 +1,20 @@
-"""The SQL tables: the small index of everything. Changes need a migration beside this file."""
+"""What every SQL table is made of. Each module of records declares its own: a class is a table and its rows' type.
+
+A changed table needs a migration beside this file.
+"""
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Self
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-)
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, Row, String, Text, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, mapped_column
+
+from workflows.state import State
+from workflows.store.files import to_plain
+from workflows.store.run_result import RunResult
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -43,206 +38,114 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class StateText(TypeDecorator[State]):
+    """A state, stored in the words of its table."""
+
+    impl = String(16)
+    cache_ok = True
+
+    def __init__(self, words: tuple[tuple[State, str], ...] = ()) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: State | None, dialect: Dialect) -> str | None:
+        """Return the word that is stored."""
+        return None if value is None else dict(self.words).get(State(value), State(value).value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> State | None:
+        """Return the state that is meant."""
+        return None if value is None else State(value)
+
+
+class Plain(TypeDecorator[Any]):
+    """A JSON document, made of JSON's own types when it is stored."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(none_as_null=True)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Return the document in JSON's own types."""
+        return to_plain(value)
+
+
+class Names(Plain):
+    """A list of names, read as a tuple."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: list[str] | None, dialect: Dialect) -> tuple[str, ...] | None:
+        """Return the names."""
+        return None if value is None else tuple(value)
+
+
+class ResultDocument(Plain):
+    """The result of a run."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: RunResult | dict[str, Any] | None, dialect: Dialect) -> Any:
+        """Return the document that is stored."""
+        return to_plain(value.document() if isinstance(value, RunResult) else value)
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> RunResult | None:
+        """Return the result; None where there is none yet."""
+        return RunResult.model_validate(value) if value else None
+
+
 def now() -> datetime:
     """Return the present time, aware, in UTC."""
     return datetime.now(UTC)
 
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
+Str16 = Annotated[str, mapped_column(String(16))]
+Str40 = Annotated[str, mapped_column(String(40))]
+Str64 = Annotated[str, mapped_column(String(64))]
+Str80 = Annotated[str, mapped_column(String(80))]
+Str120 = Annotated[str, mapped_column(String(120))]
+
+
+class Record(MappedAsDataclass, DeclarativeBase, kw_only=True):
+    """A row of a table as a value: it belongs to no session, never changes, and may be shared by threads."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {
+        str: Text(),
+        datetime: UtcDateTime(),
+        State: StateText(),
+        RunResult: ResultDocument(),
+        dict[str, Any]: Plain(),
+        list[str]: Plain(),
+        tuple[str, ...]: Names(),
     }
-)
 
-datasets = Table(
-    "datasets",
-    metadata,
-    Column("name", String(80), primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-)
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """Return the record of a row that was selected."""
+        return cls(**{name: row._mapping[name] for name in cls.names()})
 
-versions = Table(
-    "versions",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("dataset", String(80), ForeignKey("datasets.name"), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("classes", JSON, nullable=False),
-    Column("images", Integer, nullable=False),
-    Column("fingerprint", String(64), nullable=False),
-    Column("listing", String(64), nullable=False),
-    Column("source", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("given_split", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("author", String(120), nullable=False, server_default=""),
-    Column("action", String(32), nullable=False, server_default="import"),
-    Column("parent", Integer),
-    UniqueConstraint("dataset", "number"),
-)
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of the fields, in order."""
+        return [field.name for field in fields(cls) if field.init]
 
-reviews = Table(
-    "reviews",
-    metadata,
-    Column("dataset", String(80), ForeignKey("datasets.name"), primary_key=True),
-    Column("image_id", String(32), primary_key=True),
-    Column("note", Text, nullable=False),
-    Column("added_at", UtcDateTime, nullable=False),
-    Column("done_at", UtcDateTime),
-)
+    def values(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return {name: getattr(self, name) for name in self.names()}
 
-runs = Table(
-    "runs",
-    metadata,
-    Column("run_id", String(80), primary_key=True),
-    Column("kind", String(16), nullable=False, server_default="train", index=True),
-    Column("state", String(16), nullable=False, index=True),
-    Column("created_at", UtcDateTime, nullable=False, index=True),
-    Column("started_at", UtcDateTime),
-    Column("finished_at", UtcDateTime),
-    Column("heartbeat_at", UtcDateTime),
-    Column("dataset", String(80)),
-    Column("version", Integer),
-    Column("goal", String(16)),
-    Column("device", String(80)),
-    Column("request", JSON, nullable=False),
-    Column("workflow", JSON(none_as_null=True)),
-    Column("result", JSON(none_as_null=True)),
-    Column("error", Text),
-    Column("pid", Integer),
-    Column("host", String(255)),
-    Column("flow_run_id", String(64)),
-)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_made", True)
 
-metrics = Table(
-    "metrics",
-    metadata,
-    Column("run_id", String(80), ForeignKey("runs.run_id"), primary_key=True),
-    Column("step", Integer, primary_key=True),
-    Column("name", String(120), primary_key=True),
-    Column("value", Float),  # null where the value is not a number
-    Column("time", UtcDateTime, nullable=False),
-)
-
-models = Table(
-    "models",
-    metadata,
-    Column("name", String(80), primary_key=True),
-    Column("created_at", UtcDateTime, nullable=False),
-)
-
-model_versions = Table(
-    "model_versions",
-    metadata,
-    Column("model", String(80), ForeignKey("models.name"), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("run_id", String(80), ForeignKey("runs.run_id"), nullable=False),
-    Column("dataset", String(80), nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("card", JSON, nullable=False),
-    Column("metrics", JSON, nullable=False),
-    Column("author", String(120), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    UniqueConstraint("model", "run_id"),
-)
-
-promotions = Table(
-    "promotions",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String(80), ForeignKey("models.name"), nullable=False, index=True),
-    Column("number", Integer, nullable=False),
-    Column("previous", Integer),
-    Column("action", String(16), nullable=False),
-    Column("author", String(120), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("decision_id", String(80)),
-    Column("created_at", UtcDateTime, nullable=False),
-)
-
-decisions = Table(
-    "decisions",
-    metadata,
-    Column("decision_id", String(80), primary_key=True),
-    Column("model", String(80), ForeignKey("models.name"), nullable=False, index=True),
-    Column("trigger", String(120), nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("champion", Integer),
-    Column("challenger", Integer),
-    Column("challenger_run", String(80)),
-    Column("document", JSON, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-)
-
-schedules = Table(
-    "schedules",
-    metadata,
-    Column("id", String(40), primary_key=True),
-    Column("model", String(80), ForeignKey("models.name"), nullable=False),
-    Column("cron", String(120)),
-    Column("every_seconds", Integer),
-    Column("on_new_images", Integer),
-    Column("settings", JSON, nullable=False),
-    Column("paused", Boolean, nullable=False),
-    Column("deployment_id", String(64)),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("last_fired_at", UtcDateTime),
-    Column("last_outcome", Text),
-    Column("overlap", String(16), nullable=False, server_default="skip"),
-    Column("missed", String(16), nullable=False, server_default="run-once"),
-    Column("timezone", String(64), nullable=False, server_default="UTC"),
-    Column("next_at", UtcDateTime),
-)
-
-firings = Table(
-    "firings",
-    metadata,
-    Column("id", String(40), primary_key=True),
-    Column("schedule_id", String(40), nullable=False),  # no foreign key: the log outlives the schedule
-    Column("model", String(80), nullable=False),
-    Column("cause", String(120), nullable=False),
-    Column("trigger", String(120), nullable=False),
-    Column("state", String(16), nullable=False, index=True),
-    Column("note", Text, nullable=False),
-    Column("decision_id", String(120), nullable=False),
-    Column("flow_run_id", String(64)),
-    Column("settled", Boolean, nullable=False),
-    Column("process", String(64)),
-    Column("attempts", Integer, nullable=False),
-    Column("planned_at", UtcDateTime, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("started_at", UtcDateTime),
-    Column("finished_at", UtcDateTime),
-    UniqueConstraint("schedule_id", "cause"),
-)
-
-watched_folders = Table(
-    "watched_folders",
-    metadata,
-    Column("id", String(40), primary_key=True),
-    Column("dataset", String(80), nullable=False),
-    Column("folder", Text, nullable=False),
-    Column("labels", Text),
-    Column("unlabelled", Boolean, nullable=False),
-    Column("every_seconds", Integer, nullable=False),
-    Column("paused", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("last_seen_at", UtcDateTime),
-    Column("last_report", JSON(none_as_null=True)),
-)
-
-webhooks = Table(
-    "webhooks",
-    metadata,
-    Column("id", String(40), primary_key=True),
-    Column("url", Text, nullable=False),
-    Column("events", JSON, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("last_status", Text),
-)
+    def __setattr__(self, name: str, value: object) -> None:
+        if "_made" in self.__dict__:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        super().__setattr__(name, value)

@@ -1,63 +1,68 @@
-"""The records of watched folders, and of the addresses that are told what happens."""
+"""The records of watched folders, and of the webhooks that get notifications."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Mapped, mapped_column
 
 from workflows.errors import UsageError
 from workflows.store.database import Database
-from workflows.store.files import to_plain
-from workflows.store.tables import now, watched_folders, webhooks
+from workflows.store.tables import Record, Str40, Str80, now
 
 
-@dataclass(frozen=True)
-class WatchedFolder:
+class WatchedFolder(Record):
     """A folder whose new files go into a data set.
 
     Attributes:
-        labels: the label file, if the folders' names don't tell the labels.
+        labels: the label file, if the folders' names are not the labels.
         unlabelled: its images come without labels.
-        last_seen_at: when it was looked at last.
+        last_seen_at: when it was last scanned.
         last_report: what came of the last import: `at`, `listing`, `error` or `version`, `added`, `rejected`.
+        filename_column: the label file's column of file names, if it was named.
+        label_column: its column of labels, if it was named.
     """
 
-    id: str
-    dataset: str
-    folder: str
-    labels: str | None
-    unlabelled: bool
-    every_seconds: int
-    paused: bool
-    created_at: datetime
-    last_seen_at: datetime | None
-    last_report: dict[str, Any] | None
+    __tablename__ = "watched_folders"
+
+    id: Mapped[Str40] = mapped_column(primary_key=True)
+    dataset: Mapped[Str80]
+    folder: Mapped[str]
+    labels: Mapped[str | None]
+    unlabelled: Mapped[bool]
+    every_seconds: Mapped[int]
+    paused: Mapped[bool]
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+    last_report: Mapped[dict[str, Any] | None]
+    filename_column: Mapped[str | None]
+    label_column: Mapped[str | None]
 
     @property
     def outcome(self) -> str:
-        """What came of the last import, in words."""
+        """The outcome of the last import, as text."""
         report = self.last_report
         if not report:
             return "nothing yet"
         if "error" in report:
             return f"failed: {report['error']}"
         changed = f"version {report['version']}" if report["changed"] else "nothing new"
-        return f"{changed}: {report['accepted']} taken in, {report['rejected']} rejected, {report['ignored']} ignored"
+        return f"{changed}: {report['accepted']} imported, {report['rejected']} rejected, {report['ignored']} ignored"
 
 
-@dataclass(frozen=True)
-class Webhook:
-    """An address that is told of some events; `last_status` says how that went last."""
+class Webhook(Record):
+    """A webhook: an address that is notified of some events; `last_status` is the result of the last delivery."""
 
-    id: str
-    url: str
-    events: list[str]
-    created_at: datetime
-    last_status: str | None
+    __tablename__ = "webhooks"
+
+    id: Mapped[Str40] = mapped_column(primary_key=True)
+    url: Mapped[str]
+    events: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    last_status: Mapped[str | None]
 
 
 _Folders = list[WatchedFolder]  # inside the classes below, `list` is a method
@@ -77,14 +82,14 @@ class WatchRecords:
             raise UsageError(f"{folder} is watched for {dataset!r} already.", "`fieldguide watch list` shows it.")
         values = {"id": f"w-{secrets.token_hex(3)}", "dataset": dataset, "folder": folder, "created_at": now()}
         with self._database.write() as connection:
-            connection.execute(watched_folders.insert().values(paused=False, **values, **fields))
+            connection.execute(insert(WatchedFolder).values(paused=False, **values, **fields))
         return self.get(str(values["id"]))
 
     def list(self) -> _Folders:
         """Return all watched folders, oldest first."""
-        query = select(watched_folders).order_by(watched_folders.c.created_at, watched_folders.c.id)
+        query = select(WatchedFolder).order_by(WatchedFolder.created_at, WatchedFolder.id)
         with self._database.read() as connection:
-            return [WatchedFolder(*row) for row in connection.execute(query)]
+            return [WatchedFolder.of(row) for row in connection.execute(query)]
 
     def get(self, name: str) -> WatchedFolder:
         """Return a watched folder by its id, or by its data set if that has only this one. Raises UsageError."""
@@ -99,35 +104,33 @@ class WatchRecords:
 
     def update(self, watch_id: str, **columns: Any) -> None:
         """Change columns; a folder that is no longer watched is passed over."""
-        if "last_report" in columns:
-            columns["last_report"] = to_plain(columns["last_report"])
         with self._database.write() as connection:
-            connection.execute(watched_folders.update().where(watched_folders.c.id == watch_id).values(**columns))
+            connection.execute(update(WatchedFolder).where(WatchedFolder.id == watch_id).values(**columns))
 
     def remove(self, watch_id: str) -> None:
         """Watch it no longer; what was imported stays."""
         with self._database.write() as connection:
-            connection.execute(watched_folders.delete().where(watched_folders.c.id == watch_id))
+            connection.execute(delete(WatchedFolder).where(WatchedFolder.id == watch_id))
 
 
 class WebhookRecords:
-    """What the database knows of the addresses that are told what happens."""
+    """The database's records of webhooks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, url: str, events: _Names) -> Webhook:
-        """Record an address and what it is told of."""
+        """Record a webhook and its events."""
         values = {"id": f"a-{secrets.token_hex(3)}", "url": url, "events": events, "created_at": now()}
         with self._database.write() as connection:
-            connection.execute(webhooks.insert().values(**values))
+            connection.execute(insert(Webhook).values(**values))
         return self.get(str(values["id"]))
 
     def list(self) -> _Webhooks:
         """Return all, oldest first."""
-        query = select(webhooks).order_by(webhooks.c.created_at, webhooks.c.id)
+        query = select(Webhook).order_by(Webhook.created_at, Webhook.id)
         with self._database.read() as connection:
-            return [Webhook(*row) for row in connection.execute(query)]
+            return [Webhook.of(row) for row in connection.execute(query)]
 
     def get(self, webhook_id: str) -> Webhook:
         """Return one by its id. Raises UsageError."""
@@ -139,9 +142,9 @@ class WebhookRecords:
     def update(self, webhook_id: str, **columns: Any) -> None:
         """Change columns; one that is gone is passed over."""
         with self._database.write() as connection:
-            connection.execute(webhooks.update().where(webhooks.c.id == webhook_id).values(**columns))
+            connection.execute(update(Webhook).where(Webhook.id == webhook_id).values(**columns))
 
     def remove(self, webhook_id: str) -> None:
         """Tell this address nothing more."""
         with self._database.write() as connection:
-            connection.execute(webhooks.delete().where(webhooks.c.id == webhook_id))
+            connection.execute(delete(Webhook).where(Webhook.id == webhook_id))

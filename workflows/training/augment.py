@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import albumentations as A  # noqa: N812 - the library's own convention
 import cv2
 import numpy as np
 
 from workflows.data.pixels import PADDING
-from workflows.graph.settings import AugmentationSettings
+
+if TYPE_CHECKING:
+    from workflows.nodes.augmentation import AugmentationSettings
 
 # OpenCV's own threads fight with the loader's processes and gain nothing on images of this size.
 cv2.setNumThreads(0)

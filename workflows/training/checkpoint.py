@@ -1,27 +1,26 @@
 """The full state of a training, so that a resumed run equals one that was never interrupted.
 
-Ultralytics' own checkpoints hold a 16-bit average of the weights and are written in place: killed while
-writing, they are lost, and what is resumed from them differs. Ours hold everything in 32 bits and replace
+Ultralytics' own checkpoints contain a 16-bit average of the weights and are written in place: killed while
+writing, they are lost, and what is resumed from them differs. Ours contain everything in 32 bits and replace
 the one before only when they are safely on the disk.
 """
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from workflows.errors import RunError, StorageError
 from workflows.store.files import atomic_path, free_bytes
+from workflows.store.run_folder import checkpoint_bytes
 
 FORMAT = 1
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors and plain values) so that `path` always holds a whole checkpoint.
+    """Write `state` (tensors and plain values) so that `path` always is a complete checkpoint.
 
     Raises StorageError if the disk is full or read-only; the checkpoint before is then still there.
     """
@@ -49,32 +48,9 @@ def load_checkpoint(path: Path, run_id: str) -> dict[str, Any] | None:
 def check_room(folder: Path, parameters: int) -> None:
     """Raise StorageError if checkpoints of a model with so many parameters won't fit: before hours of training, not
     after its first epoch."""
-    # weights, their average, the best, two moments; and the checkpoint before is kept until the new one is safe
-    needed, free = 2 * 5 * 4 * parameters, free_bytes(folder)
+    needed, free = checkpoint_bytes(parameters), free_bytes(folder)
     if free < needed:
         raise StorageError(
             f"Checkpoints of this model need {needed / 1e6:.0f} MB in {folder}, but {free / 1e6:.0f} MB are free.",
-            "Free some space, or set FIELDGUIDE_HOME to a larger disk; `fieldguide runs resume` goes on from here.",
+            "Free some space, or set FIELDGUIDE_HOME to a larger disk; `fieldguide runs resume` continues from here.",
         )
-
-
-def random_state() -> dict[str, Any]:
-    """Return the state of every random generator that training uses."""
-    name, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(np.asarray(keys, np.int64)), position, has_gauss, cached),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Set every random generator back to `state`."""
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])

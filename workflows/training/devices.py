@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from workflows.errors import DeviceError
+from workflows.store.devices import gpu_numbers
 
 
 def choose_device(choice: str = "auto") -> str:
@@ -14,9 +15,9 @@ def choose_device(choice: str = "auto") -> str:
         choice: "auto" (the first GPU if there is one), "cpu", a GPU number, or several with commas.
 
     Raises:
-        DeviceError: a GPU is asked for that is not there; says what is.
+        DeviceError: a requested GPU does not exist; the message lists the existing ones.
     """
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    present = gpu_count()
     if choice == "auto":
         return "0" if present else "cpu"
     if choice == "cpu":
@@ -27,25 +28,20 @@ def choose_device(choice: str = "auto") -> str:
     return choice
 
 
+def gpu_count() -> int:
+    """Return how many GPUs PyTorch can use on this machine."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def torch_device(choice: str = "auto") -> torch.device:
     """Return the (first) device that `choice` means."""
     chosen = choose_device(choice)
     return torch.device("cpu" if chosen == "cpu" else f"cuda:{gpu_numbers(chosen)[0]}")
 
 
-def gpu_numbers(device: str) -> tuple[int, ...]:
-    """Return the GPU numbers that a device names; none for "cpu". Raises DeviceError if it names no device."""
-    if device == "cpu":
-        return ()
-    parts = device.split(",")
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise DeviceError(f"{device!r} names no device.", "Use auto, cpu, a GPU number such as 0, or several: 0,1")
-    return tuple(int(part) for part in parts)
-
-
 def _absent(missing: list[int], present: int) -> str:
     verb = "was" if len(missing) == 1 else "were"
-    wanted = " and ".join(f"GPU {number}" for number in missing) + f" {verb} asked for"
+    wanted = " and ".join(f"GPU {number}" for number in missing) + f" {verb} requested"
     if present:
         there = ", ".join(f"GPU {number} ({torch.cuda.get_device_name(number)})" for number in range(present))
         return f"{wanted}, but this machine has only {there}."

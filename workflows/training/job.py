@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from workflows.graph.settings import AugmentationSettings, EvaluationSettings, ModelSettings, TrainingSettings
+from workflows import settings
+from workflows.data.rendering import Rendering
+from workflows.graph.kinds import NODE_KINDS
 from workflows.store.files import read_json, write_json
+from workflows.store.run_folder import RunFolder, TrainingFolder
+from workflows.targets.registry import DEFAULT
 
-JOB_VARIABLE = "FIELDGUIDE_TRAINING_JOB"
-"""Tells the processes that Ultralytics starts for several GPUs where their job is."""
+if TYPE_CHECKING:
+    from workflows.nodes.augmentation import AugmentationSettings
+    from workflows.nodes.evaluation import EvaluationSettings
+    from workflows.nodes.model import ModelSettings
+    from workflows.nodes.training import TrainingSettings
+else:  # the nodes are in a higher layer, and call this one; the registry knows their settings
+    AugmentationSettings = NODE_KINDS["augmentation"].settings
+    EvaluationSettings = NODE_KINDS["evaluation"].settings
+    ModelSettings = NODE_KINDS["model"].settings
+    TrainingSettings = NODE_KINDS["training"].settings
 
 
 class TrainingJob(BaseModel):
@@ -26,7 +38,7 @@ class TrainingJob(BaseModel):
     """The run's folder; training writes below `training/` in it."""
     classes: tuple[str, ...]
     records: Path
-    """Parquet with one row per photo: image_id, sha256, split, label."""
+    """Parquet with one row per photo: image_id, sha256, split, and what the target makes of them."""
     weights: Path | None
     device: str
     """`cpu`, or GPU numbers such as `0` or `0,1` (never `auto`)."""
@@ -34,30 +46,27 @@ class TrainingJob(BaseModel):
     model: ModelSettings
     training: TrainingSettings
     evaluation: EvaluationSettings
+    target: str = DEFAULT
+    """The kind of labels, by name; jobs of older releases have none."""
+    rendering: Rendering | None = None
+    """How raw samples are shown, as in the data set; a job from before there were renderings has none."""
 
     @property
-    def outputs(self) -> Path:
-        """Return the folder of the training's own files."""
-        return self.folder / "training"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Return the file of the latest full state."""
-        return self.outputs / "checkpoint.pt"
+    def outputs(self) -> TrainingFolder:
+        """Return the training's own files."""
+        return RunFolder(self.folder).training
 
     def photos(self) -> pd.DataFrame:
-        """Return the rows of `records` with the class number in `target`."""
-        table = pd.read_parquet(self.records)
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        return table.assign(target=table["label"].map(numbers).astype("int64"))
+        """Return the rows of `records`."""
+        return pd.read_parquet(self.records)
 
     def publish(self) -> None:
         """Write the job to its folder and name it in the environment, for processes started from here."""
-        path = self.outputs / "job.json"
+        path = self.outputs.job
         write_json(path, self.model_dump(mode="json"))
-        os.environ[JOB_VARIABLE] = str(path)
+        settings.TRAINING_JOB.set(str(path))
 
     @classmethod
     def from_environment(cls) -> TrainingJob:
         """Read the job that the environment names."""
-        return cls.model_validate(read_json(Path(os.environ[JOB_VARIABLE])))
+        return cls.model_validate(read_json(Path(settings.TRAINING_JOB.read() or "")))

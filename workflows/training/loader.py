@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from workflows.data.pixels import Pixels
 from workflows.training.augment import Augmenter
+from workflows.training.randomness import derived_seed
 
 BatchKey = tuple[int, ...]
 """(seed of the batch's augmentation, position of the first photo, of the second …)."""
@@ -77,41 +78,22 @@ class EpochBatches(Sampler[BatchKey]):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.photos)
         order = np.resize(order, self._share() * self.processes)[self.rank :: self.processes]
         for number in range(len(self)):
-            seed = np.random.SeedSequence([self.seed, self.epoch, number, self.rank]).generate_state(1)[0]
-            yield (int(seed), *order[number * self.batch : (number + 1) * self.batch].tolist())
+            seed = derived_seed(self.seed, self.epoch, number, self.rank)
+            yield (seed, *order[number * self.batch : (number + 1) * self.batch].tolist())
 
 
-class BatchLoader:
-    """What Ultralytics' trainer expects of a loader, around PyTorch's."""
-
-    drop_last = True  # batches of one photo never reach the network
-
-    def __init__(self, dataset: TrainingPhotos, batches: EpochBatches, workers: int, pin: bool) -> None:
-        self.dataset, self.batches, self.num_workers = dataset, batches, workers
-        self.batch_size = batches.batch
-        self._loader = DataLoader(
-            dataset,
-            batch_sampler=batches,  # type: ignore[arg-type]  # its items are keys, not lists of positions
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            pin_memory=pin,
-            persistent_workers=workers > 0,
-            prefetch_factor=4 if workers else None,
-            generator=torch.Generator(),  # else each pass would draw from the global generator
-        )
-
-    @property
-    def sampler(self) -> EpochBatches:
-        """Return what chooses the epoch."""
-        return self.batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        # A generator starts no loader process before its first batch is asked for; Ultralytics' loop makes two
-        # iterators per epoch and uses one.
-        yield from self._loader
+def make_loader(dataset: TrainingPhotos, batches: EpochBatches, workers: int, pin: bool) -> DataLoader:
+    """Return the loader of `batches`, with a number of worker processes, into pinned memory if requested."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,  # type: ignore[arg-type]  # its items are keys, not lists of positions
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        generator=torch.Generator(),  # else each pass would draw from the global generator
+    )
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workflows.store.files import storage_errors, write_atomic, write_table
+from workflows.store.run_folder import TrainingFolder
+from workflows.throttle import Throttle
 
 FLUSH_SECONDS = 1.0
 BATCH_SECONDS = 0.5
@@ -25,62 +27,63 @@ class Recorder:
 
     def __init__(
         self,
-        folder: Path,
+        folder: TrainingFolder,
         record_step: Callable[[int, dict[str, float]], None],
         forget_steps: Callable[[int], None],
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder = folder
+        """`metadata`: of every table."""
+        self.folder, self._metadata = folder, metadata
         self._record_step, self._forget_steps = record_step, forget_steps
         self._tables: list[tuple[Path, pd.DataFrame]] = []
         self._steps: list[tuple[int, dict[str, float]]] = []
-        self._flushed = self._last_batch = 0.0
-        for name in ("steps", "dynamics"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        self._flushes, self._batches = Throttle(FLUSH_SECONDS), Throttle(BATCH_SECONDS)
+        for tables in (folder.steps, folder.dynamics):
+            tables.path.mkdir(parents=True, exist_ok=True)
 
     def rewind(self, step: int) -> None:
-        """Forget everything after `step`, because training goes on from there."""
+        """Remove everything after `step`, because training continues from there."""
         self._forget_steps(step)
-        for name in ("steps", "dynamics"):
-            for path in (self.folder / name).glob("*.parquet"):
-                if int(path.stem) > step:
-                    path.unlink()
-        batches = self.folder / "batches.jsonl"
+        for tables in (self.folder.steps, self.folder.dynamics):
+            for later in filter(lambda number: number > step, tables.steps()):
+                tables.table(later).unlink()
+        batches = self.folder.batches
         if batches.exists():
-            kept = [line for line in batches.read_text().splitlines() if _epoch_of(line) <= step]
-            write_atomic(batches, "".join(f"{line}\n" for line in kept).encode())
+            lines = [line for line in batches.read_text().splitlines() if _epoch_of(line) <= step]
+            write_atomic(batches, "".join(f"{line}\n" for line in lines).encode())
 
     def batch_due(self) -> bool:
         """Return whether it is time to record another batch (reading a loss off a GPU costs a wait)."""
-        return time.monotonic() - self._last_batch >= BATCH_SECONDS
+        return self._batches.is_due()
 
     def batch(self, values: dict[str, Any]) -> None:
         """Record one batch for whoever watches live."""
-        self._last_batch = time.monotonic()
-        path = self.folder / "batches.jsonl"
+        self._batches.done()
+        path = self.folder.batches
         with storage_errors(path), path.open("a") as file:
             file.write(json.dumps(values | {"time": time.time()}) + "\n")
 
     def dynamics(self, step: int, table: pd.DataFrame) -> None:
-        """Record how sure the network was of each training photo's label in this epoch."""
-        self._tables.append((self.folder / "dynamics" / f"{step:04d}.parquet", table))
+        """Record the confidence in each training image's label in this epoch."""
+        self._tables.append((self.folder.dynamics.table(step), table))
 
     def step(self, step: int, values: dict[str, float], predictions: pd.DataFrame | None) -> None:
         """Record one evaluation: its metrics, and the prediction for every validation photo, if there are any."""
         if predictions is not None:
-            self._tables.append((self.folder / "steps" / f"{step:04d}.parquet", predictions))
+            self._tables.append((self.folder.steps.table(step), predictions))
         self._steps.append((step, values))
-        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+        if self._flushes.is_due():
             self.flush()
 
     def flush(self) -> None:
         """Write what waits. Predictions come before the metrics that make a step visible."""
         for path, table in self._tables:
-            write_table(path, table)
+            write_table(path, table, self._metadata)
         for step, values in self._steps:
             self._record_step(step, values)
         self._tables.clear()
         self._steps.clear()
-        self._flushed = time.monotonic()
+        self._flushes.done()
 
 
 def _epoch_of(line: str) -> float:

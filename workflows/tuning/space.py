@@ -1,7 +1,7 @@
-"""What a tuning may change about a workflow: only what truly acts on a classification run.
+"""The search space of a tuning: only settings that affect a classification run.
 
-Every dimension is named, lies around the value of the workflow that the tuning starts from, and is left out where it
-can't matter (class weights on balanced classes, the way to a square where all photos are square).
+Every dimension has a name and a range around the value of the workflow that the tuning starts from, and is left out where it
+can't matter (class weights on balanced classes, the square transform if all images are square).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workflows.graph.settings import AugmentationSettings
 from workflows.graph.workflow import Workflow
+from workflows.nodes.augmentation import AugmentationSettings
 
 STEP = 32
 RATE_RANGE = 6.0
@@ -22,7 +22,7 @@ SIZE_FACTORS = (0.75, 1.0, 1.25, 1.5)
 STRENGTH = (0.0, 2.0)
 LARGEST_PIXELS = 640
 
-# Augmentations that grow with the strength: each is multiplied by it and kept within its range.
+# Augmentations that scale with the strength: each is multiplied by it and clipped to its range.
 _SCALED = (
     "rotate",
     "translate",
@@ -40,7 +40,7 @@ _SCALED = (
 
 @dataclass(frozen=True)
 class Dimension:
-    """One thing that is searched.
+    """One dimension of the search.
 
     Attributes:
         kind: `number` (from `low` to `high`, evenly on a logarithmic scale if `log`), `whole` (the same for integers),
@@ -60,13 +60,13 @@ class Dimension:
 def search_space(
     workflow: Workflow, *, imbalance: float, square_matters: bool, sizes: Sequence[str] = ()
 ) -> tuple[Dimension, ...]:
-    """Return what is searched around `workflow`.
+    """Return the search space around `workflow`.
 
     Args:
         workflow: where the tuning starts.
         imbalance: images of the largest class over those of the smallest, in the training split.
-        square_matters: whether photos are far enough from square for the way to a square to matter.
-        sizes: model sizes whose first weights can be had; the workflow's own is always among them.
+        square_matters: whether images are far enough from square for the square transform to matter.
+        sizes: model sizes whose initial weights are available; always including the workflow's own.
     """
     model, training = workflow.model, workflow.training
     base = training.learning_rate / (SGD_FACTOR if training.optimizer == "SGD" else 1.0)
@@ -75,7 +75,7 @@ def search_space(
         Dimension("learning_rate", "number", base, base / RATE_RANGE, base * RATE_RANGE, log=True),
         Dimension("image_size", "choice", model.image_size, choices=_sizes_around(model.image_size)),
         Dimension("epochs", "whole", training.epochs, max(2, training.epochs // 2), 2 * training.epochs, log=True),
-        Dimension("augmentation", "number", 1.0, *STRENGTH),
+        *([Dimension("augmentation", "number", 1.0, *STRENGTH)] if workflow.nodes_of("augmentation") else []),
         Dimension("dropout", "number", model.dropout, 0.0, max(0.5, model.dropout)),
         Dimension("label_smoothing", "number", training.label_smoothing, 0.0, max(0.2, training.label_smoothing)),
     ]
@@ -112,7 +112,7 @@ def workflow_at(base: Workflow, point: dict[str, Any]) -> Workflow:
         "learning_rate": float(f"{rate:.4g}"),
         "epochs": point["epochs"],
         "label_smoothing": round(point["label_smoothing"], 3),
-        "patience": 0,  # hopeless trials are ended by comparing them with the others
+        "patience": 0,  # hopeless trials are pruned by comparison with the others
     }
     model = {"image_size": point["image_size"], "dropout": round(point["dropout"], 3)}
     if "class_weighting" in point:
@@ -120,16 +120,14 @@ def workflow_at(base: Workflow, point: dict[str, Any]) -> Workflow:
     for name, field in (("model_size", "size"), ("square", "square")):
         if name in point:
             model[field] = point[name]
-    augmentation = strengthened(base.augmentation, point["augmentation"])
-    return (
-        base.with_settings("model", **model)
-        .with_settings("training", **training)
-        .with_settings("augmentation", **augmentation)
-    )
+    changed = base.with_settings("model", **model).with_settings("training", **training)
+    if "augmentation" not in point:
+        return changed
+    return changed.with_settings("augmentation", **strengthened(base.augmentation, point["augmentation"]))
 
 
 def strengthened(settings: AugmentationSettings, strength: float) -> dict[str, float]:
-    """Return the augmentations that grow with `strength` (1 = as they are, 0 = none), within their ranges."""
+    """Return the augmentations that grow with `strength` (1 = unchanged, 0 = none), within their ranges."""
     limits = {"rotate": 180.0, "translate": 0.5, "zoom": 0.9, "hue": 0.5}
     changed = {
         name: round(min(getattr(settings, name) * strength, limits.get(name, 1.0)), 4)

@@ -1,28 +1,28 @@
-"""A tuning's study: what was asked, and the trials so far, which Optuna keeps.
+"""A tuning's study: its request, and the trials so far, which Optuna stores.
 
-The trials lie in a database that several processes (on several machines, with PostgreSQL) may share:
-`FIELDGUIDE_DATABASE_URL`, or `HOME/tuning.db`. What was asked lies in `HOME/tuning/ID/study.json`.
+The trials are in a database that several processes (on several machines, with PostgreSQL) may share:
+`FIELDGUIDE_DATABASE_URL`, or `HOME/tuning.db`. The request is in `HOME/tuning/ID/study.json`.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 import pandas as pd
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.schema import CreateSchema
 
+from workflows import settings
 from workflows.errors import RunError, UsageError
-from workflows.graph.workflow import Goal, Workflow
+from workflows.graph.workflow import Workflow
+from workflows.requests import TuneRequest
 from workflows.store.files import read_json, write_json
 from workflows.store.locks import hold
 from workflows.store.names import slug
@@ -30,48 +30,20 @@ from workflows.store.store import Store
 from workflows.store.tables import now
 
 STUDY_FILE, RESULT_FILE = "study.json", "result.json"
-DATABASE_VARIABLE = "FIELDGUIDE_DATABASE_URL"
 SCHEMA = "fieldguide_tuning"
 REDUCTION = 3
-"""Successive halving: of the trials that came as far, one of three goes on."""
+"""Successive halving: of the trials that got equally far, one in three continues."""
 STARTUP_TRIALS = 6
-"""So many random trials before the sampler has something to learn from."""
+"""Number of random trials before the sampler has enough data."""
 SQLITE_PATIENCE_SECONDS = 60
-RefitOn = Literal["train", "train+val"]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class TuneRequest(BaseModel):
-    """Everything that a person asked for with `tune`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dataset: str = Field(description="The data set.")
-    version: int | None = Field(None, ge=1, description="Its version; empty means the newest.")
-    goal: Goal = Field("balanced", description="What the workflow to start from is recommended for.")
-    workflow: dict[str, Any] | None = Field(
-        None, description="The workflow to start from, instead of a recommended one."
-    )
-    trials: int | None = Field(None, ge=1, description="Trials in all.")
-    budget_seconds: float | None = Field(None, gt=0, description="Computing time in all, over all workers.")
-    weights: str | None = Field(None, description="First weights instead of the workflow's.")
-    size: int | None = Field(None, description="Image size to start from, instead of the recommended one.")
-    epochs: int | None = Field(None, ge=1, description="Epochs to start from, instead of the recommended ones.")
-    device: str | None = Field(None, description="Device instead of the workflow's.")
-    refit: RefitOn = Field(
-        "train",
-        description="What the winner is trained on before its test: `train`, with the epoch chosen on validation; or "
-        "`train+val`, for as many epochs as were best in the search.",
-    )
-    seed: int = Field(0, ge=0, description="Seed of the search.")
-    allow: tuple[str, ...] = Field((), description="Audit findings that don't stop the training.")
-
-
 @dataclass(frozen=True)
 class Tuning:
-    """One tuning: its id, what was asked, the version and the workflow that it starts from."""
+    """One tuning: its id, its request, and the version and workflow that it starts from."""
 
     store: Store
     study_id: str
@@ -86,7 +58,7 @@ class Tuning:
         return self.store.home / "tuning" / self.study_id
 
     def study(self, worker_seed: int = 0) -> Study:
-        """Open the study, making it if this is the first look."""
+        """Open the study, creating it if needed."""
         return optuna.create_study(
             storage=storage(self.store),
             study_name=self.study_id,
@@ -95,37 +67,39 @@ class Tuning:
             sampler=optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP_TRIALS,
                 multivariate=True,
-                constant_liar=True,  # workers at the same time look at different places
+                constant_liar=True,  # concurrent workers try different points
                 seed=self.request.seed + worker_seed,
             ),
-            # asynchronous successive halving (ASHA): nobody waits for anybody
+            # asynchronous successive halving (ASHA): workers do not wait for each other
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=REDUCTION),
         )
 
     def result(self) -> dict[str, Any] | None:
-        """Return what the tuning came to, if it has ended."""
+        """Return the result of the tuning, if it has ended."""
         path = self.folder / RESULT_FILE
         return read_json(path) if path.exists() else None
 
 
 def storage(store: Store) -> RDBStorage:
     """Return the database of all studies."""
-    url = os.environ.get(DATABASE_VARIABLE, "")
+    url = settings.DATABASE_URL.read() or ""
     if make_url(url or "sqlite://").get_backend_name() == "postgresql":
         return _in_own_schema(url)
     store.home.mkdir(parents=True, exist_ok=True)
     path = store.home / "tuning.db"
     arguments = {"connect_args": {"timeout": SQLITE_PATIENCE_SECONDS}}
-    with hold(store.locks_folder / "tuning-tables.lock"):  # two that make the tables at once: the second would fail
+    with hold(
+        store.locks_folder / "tuning-tables.lock"
+    ):  # if two processes created the tables at once, the second would fail
         return RDBStorage(f"sqlite:///{path}", engine_kwargs=arguments)
 
 
 def _in_own_schema(url: str) -> RDBStorage:
-    """Keep Optuna's tables apart from ours: both keep the number of their newest migration under the same name."""
+    """Separate Optuna's tables from ours: both store the number of their newest migration under the same name."""
     arguments = {"options": f"-c search_path={SCHEMA}"}
     with create_engine(url, poolclass=NullPool).connect() as connection:
-        # two that make schema and tables at once: the second would fail in spite of IF NOT EXISTS. The server gives
-        # the lock back with the connection
+        # if two processes created schema and tables at once, the second would fail in spite of IF NOT EXISTS. The server
+        # releases the lock with the connection
         connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": SCHEMA})
         connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         connection.commit()
@@ -136,13 +110,13 @@ def new_tuning(store: Store, request: TuneRequest, version: int, base: Workflow,
     """Record a new tuning.
 
     Args:
-        facts: what the search space depends on: `imbalance`, `square_matters`, `sizes`.
+        facts: the facts that the search space depends on: `imbalance`, `square_matters`, `sizes`.
 
     Raises:
         UsageError: neither trials nor a budget was given.
     """
     if request.trials is None and request.budget_seconds is None:
-        raise UsageError("How long may the tuning take?", "Give --trials 20 or --budget 2h.")
+        raise UsageError("The tuning has no limit.", "Give one, for example --trials 20 or --budget 2h.")
     study_id = f"{slug(request.dataset)}-{now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     document = {
         "study_id": study_id,
@@ -157,16 +131,16 @@ def new_tuning(store: Store, request: TuneRequest, version: int, base: Workflow,
 
 
 def open_tuning(store: Store, name: str) -> Tuning:
-    """Return a recorded tuning by its id, by the beginning of its id if no other begins so, or by `latest`.
+    """Return a recorded tuning by its id, by an unambiguous id prefix, or by `latest`.
 
     Raises:
-        RunError: none, or more than one, is meant.
+        RunError: no tuning, or more than one, matches.
     """
     ids = tuning_ids(store)
     found = ids[:1] if name == "latest" else [each for each in ids if each == name] or _beginning(ids, name)
     if len(found) != 1:
-        said = f"{len(found)} tunings begin with {name!r}." if found else f"There is no tuning {name!r}."
-        raise RunError(said, "`fieldguide tune --list` shows all.")
+        said = f"{len(found)} tunings begin with {name!r}." if found else f"No tuning is called {name!r}."
+        raise RunError(said, "List all: `fieldguide tune --list`.")
     document = read_json(store.home / "tuning" / found[0] / STUDY_FILE)
     return Tuning(
         store,
@@ -190,8 +164,11 @@ def _beginning(ids: list[str], name: str) -> list[str]:
 
 
 def trials_table(study: Study) -> pd.DataFrame:
-    """Return one row for each trial: number, state, value (validation top-1), seconds, step, milliseconds, run_id, and
-    a column `param:NAME` for each dimension."""
+    """Return one row for each trial, with a column `param:NAME` for each dimension.
+
+    The other columns: number, state (Optuna's word; see `State`), value (validation top-1), seconds, step, milliseconds,
+    run_id.
+    """
     rows = [_row(trial) for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
     columns = ["number", "state", "value", "seconds", "step", "milliseconds", "run_id"]
     return pd.DataFrame(rows, columns=None if rows else columns)
@@ -213,7 +190,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def importances(study: Study) -> dict[str, float]:
-    """Return how much each dimension mattered (shares of the variance, fANOVA), most first; empty too early to say."""
+    """Return the importance of each dimension (share of the variance, fANOVA), highest first; empty if there are too few trials."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < STARTUP_TRIALS or len({trial.value for trial in complete}) < 2:
         return {}
@@ -223,7 +200,7 @@ def importances(study: Study) -> dict[str, float]:
 
 
 def _shared_params(trials: list[FrozenTrial]) -> list[str]:
-    """Return the dimensions that varied: one that never did can't be judged."""
+    """Return the dimensions that varied: the importance of others can't be computed."""
     names = set.intersection(*(set(trial.params) for trial in trials))
     return sorted(name for name in names if len({trial.params[name] for trial in trials}) > 1)
 

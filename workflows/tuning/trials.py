@@ -1,7 +1,7 @@
-"""One trial of a tuning: a training at one point of the search space, ended early where it is hopeless.
+"""One trial of a tuning: a training at one point of the search space, pruned early if it is hopeless.
 
-A trial is a run of kind `trial` that ends with its training: the test split is never looked at. What it needs to be
-repeated (its workflow) and its metrics stay; weights and checkpoints go.
+A trial is a run of kind `trial` that ends with its training: the test split is never used. What is needed to
+repeat it (its workflow) and its metrics stay; weights and checkpoints are deleted.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ from typing import Any
 import optuna
 from optuna.trial import Trial
 
+from workflows.backbones.registry import backbone_named
 from workflows.errors import RunCancelled
 from workflows.graph.workflow import Workflow
-from workflows.pipeline import RunContext, TrainRequest, create_run, do_stage, recorded_end
+from workflows.pipeline import RunContext, create_run, do_step, recorded_end, walk
 from workflows.progress import Progress
-from workflows.stages import STAGES
+from workflows.requests import TrainRequest
+from workflows.state import State
+from workflows.store.answers import TrainingAnswer
 from workflows.store.store import Store
+from workflows.targets.metrics import TOP1
+from workflows.throttle import Throttle
 from workflows.tuning.space import Dimension, workflow_at
 from workflows.tuning.study import Tuning
 
-LAST_STAGE = "training"
-METRIC = "val/top1"
+LAST_STEP = "training"
+METRIC = TOP1.on("val")
 BEST_EPOCH = "best_epoch"
 """A trial's attribute: the epoch at which validation was best."""
 LOOK_SECONDS = 0.5
@@ -49,13 +54,13 @@ def run_trial(tuning: Tuning, trial: Trial, space: tuple[Dimension, ...], progre
     """Train at the trial's point and return the best validation top-1 accuracy.
 
     Raises:
-        optuna.TrialPruned: it was hopeless beside the others.
-        RunCancelled: somebody asked for it to stop.
+        optuna.TrialPruned: it was hopeless compared with the others.
+        RunCancelled: it was cancelled.
         FieldguideError: the training failed.
     """
     store, request = tuning.store, tuning.request
     workflow = workflow_at(tuning.base, suggest(trial, space))
-    asked = TrainRequest(
+    train_request = TrainRequest(
         dataset=request.dataset,
         version=tuning.version,
         workflow=workflow.model_dump(mode="json"),
@@ -63,53 +68,52 @@ def run_trial(tuning: Tuning, trial: Trial, space: tuple[Dimension, ...], progre
         device=request.device,
         allow=request.allow,
     )
-    run = create_run(store, asked, "trial")
+    run = create_run(store, train_request, "trial")
     trial.set_user_attr("run_id", run.run_id)
     try:
         outcome = _train(RunContext(store, run.run_id, _Watch(store, trial, run.run_id, progress)))
-    except _Hopeless as hopeless:
+    except _Pruned as hopeless:
         raise optuna.TrialPruned(hopeless.message) from hopeless
     else:
-        trial.set_user_attr(BEST_EPOCH, outcome["best_step"])
+        trial.set_user_attr(BEST_EPOCH, outcome.best_step)
         trial.set_user_attr("milliseconds", inference_milliseconds(workflow, tuning))
         return _best(store, run.run_id)
     finally:
         _tidy(store, run.run_id)
 
 
-def _train(context: RunContext) -> dict[str, Any]:
-    """Walk the run as far as its training, and return what that answered."""
+def _train(context: RunContext) -> TrainingAnswer:
+    """Do the steps of the run up to its training, and return the training's result."""
     store, run_id = context.store, context.run_id
     with store.runs.alive(run_id), recorded_end(store, run_id):
-        for stage in STAGES:
-            do_stage(context, stage)
-            if stage.key == LAST_STAGE:
+        for step in walk(context):
+            do_step(context, step)
+            if step.key == LAST_STEP:
                 break
-        store.runs.update(run_id, state="finished")
-    return context.need(LAST_STAGE)
+        store.runs.update(run_id, state=State.FINISHED)
+    return context.need(TrainingAnswer)
 
 
-class _Hopeless(RunCancelled):
-    """The trial is ended early: others were better by then."""
+class _Pruned(RunCancelled):
+    """The trial is pruned: others were better at this point."""
 
 
 class _Watch:
-    """The `Progress` of a trial: reports each new evaluation to the study, and ends the training if it is hopeless."""
+    """The `Progress` of a trial: reports each new evaluation to the study, and prunes the training if it is hopeless."""
 
     def __init__(self, store: Store, trial: Trial, run_id: str, progress: Progress) -> None:
         self._store, self._trial, self._run_id, self._progress = store, trial, run_id, progress
-        self._looked, self._seen = float("-inf"), 0
+        self._looks, self._seen = Throttle(LOOK_SECONDS), 0
 
     def __call__(self, stage: str, done: int, total: int, text: str = "") -> None:
         self._progress(stage, done, total, f"trial {self._trial.number + 1}: {text}")
-        if stage != "train" or time.monotonic() - self._looked < LOOK_SECONDS:
+        if stage != "train" or not self._looks.take():
             return
-        self._looked = time.monotonic()
         for step, value in self._news():
             self._trial.report(value, step)
             self._seen = step
             if self._trial.should_prune():
-                raise _Hopeless(f"Ended after step {step}: others were better by then.")
+                raise _Pruned(f"Pruned after step {step}: others were better at this point.")
 
     def _news(self) -> list[tuple[int, float]]:
         table = self._store.runs.steps(self._run_id)
@@ -123,25 +127,25 @@ def _best(store: Store, run_id: str) -> float:
 
 
 def _tidy(store: Store, run_id: str) -> None:
-    """Remove what is large and no longer needed of a trial's files."""
+    """Remove a trial's large files that are no longer needed."""
     folder = store.run_folder(run_id)
-    shutil.rmtree(folder / "model", ignore_errors=True)
-    for name in ("checkpoint.pt", "best.safetensors"):
+    training = folder.training
+    for path in (training.checkpoint, training.best):
         with contextlib.suppress(OSError):
-            (folder / "training" / name).unlink(missing_ok=True)
-    for name in ("dynamics", "preview", "steps"):
-        shutil.rmtree(folder / "training" / name, ignore_errors=True)
+            path.unlink(missing_ok=True)
+    for path in (folder.model.path, training.dynamics.path, training.preview, training.steps.path):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def inference_milliseconds(workflow: Workflow, tuning: Tuning) -> float:
-    """Measure how long the workflow's network takes for one photo on this device (median, without decoding)."""
+    """Measure the inference time of the workflow's network for one image on this device (median, without decoding)."""
     import torch
 
     from workflows.training.devices import torch_device
-    from workflows.training.network import Classifier
 
     device = torch_device(tuning.request.device or workflow.training.device)
-    model = Classifier(workflow.model.size, classes=2).to(device, memory_format=torch.channels_last).eval()
+    model = backbone_named(workflow.model.family).build(workflow.model.size, 2, workflow.model.image_size)
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
     side = workflow.model.image_size
     photo = torch.zeros(1, 3, side, side, device=device).to(memory_format=torch.channels_last)
     seconds = []

@@ -1,7 +1,7 @@
 """Tuning: search for a better workflow within a budget, then train the winner and test it once.
 
-Any number of processes may work on one study. Whoever is killed loses the trial at hand alone: the next one to look
-sees that its run is dead, and puts its point back into the queue.
+Any number of processes may work on one study. A killed process loses only its current trial: the next process to check
+finds that its run is dead, and puts its point back into the queue.
 """
 
 from __future__ import annotations
@@ -11,45 +11,54 @@ import time
 from typing import Any
 
 import optuna
+import pandas as pd
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from workflows.backbones.registry import backbone_named
 from workflows.data.catalog import get_version
 from workflows.data.version import DatasetVersion
 from workflows.errors import DatasetError, RunError, TrainingError
 from workflows.graph.workflow import Workflow
-from workflows.pipeline import RunTraining, TrainRequest, create_run, run_pipeline
+from workflows.pipeline import RunTraining, create_run, run_pipeline
 from workflows.progress import Progress, silent
 from workflows.recommend.advice import recommend_for
+from workflows.requests import TrainRequest, TuneRequest
 from workflows.store.files import read_json, write_json
 from workflows.store.locks import FileLock, hold
+from workflows.store.run_result import RunResult
 from workflows.store.store import Store
 from workflows.training.weights import local_sizes
 from workflows.tuning.space import Dimension, search_space, start_of, workflow_at
-from workflows.tuning.study import FINISHED, RESULT_FILE, TuneRequest, Tuning, new_tuning, trials_table
+from workflows.tuning.study import FINISHED, RESULT_FILE, Tuning, new_tuning, trials_table
 from workflows.tuning.trials import BEST_EPOCH, run_trial
 
 REFIT_FILE = "refit.json"
 HOST = "host"
 UNMARKED_SECONDS = 120.0
-"""A trial that names no machine after this long belongs to a process that was killed right then."""
+"""A trial without a machine after this long belongs to a process that was killed at its start."""
+SMALL_SIZES, SMALLEST_SIZES = 3, 2
+"""How many sizes of a backbone, from the smallest, trials may have: with pretrained and with random first weights."""
 SQUARE_ENOUGH = 1.15
 FAILURES_IN_A_ROW = 3
 
 
 def begin_tuning(store: Store, request: TuneRequest) -> Tuning:
-    """Record a new tuning: settle the data and the workflow to start from.
+    """Record a new tuning: resolve the data and the workflow to start from.
 
     Raises:
         DatasetError: unknown data set, or one without validation images.
-        UsageError: neither trials nor a budget was given, or a wish is out of range.
+        UsageError: neither trials nor a budget was given, or a value is out of range.
     """
     version = get_version(store, request.dataset, request.version)
-    splits, again = set(version.labelled()["split"]), "Divide it anew: fieldguide dataset resplit NAME"
+    splits, again = set(version.labelled()["split"]), "Re-split it: fieldguide dataset resplit NAME"
     if "val" not in splits:
         raise DatasetError(f"{version} has no validation images to tune on.", again)
     if request.refit == "train+val" and "test" not in splits:
-        raise DatasetError(f"{version} has no test images: with the validation images taught, none would judge.", again)
+        raise DatasetError(
+            f"{version} has no test images: with training on the validation images, none would be left to evaluate on.",
+            again,
+        )
     base = _base(store, request, version)
     return new_tuning(store, request, version.number, base, _facts(store, request, version, base))
 
@@ -74,19 +83,22 @@ def _base(store: Store, request: TuneRequest, version: DatasetVersion) -> Workfl
 
 def _facts(store: Store, request: TuneRequest, version: DatasetVersion, base: Workflow) -> dict[str, Any]:
     table = version.labelled()
-    counts = table.loc[table["split"] == "train", "label"].value_counts()
+    counts = pd.Series(version.target().named(table[table["split"] == "train"])).value_counts()
     aspect = table[["width", "height"]].max(axis=1) / table[["width", "height"]].min(axis=1)
     known = base.model.weights in ("auto", "none")
-    sizes = ("n", "s") if base.model.weights == "none" else local_sizes(store.weights_folder) if known else ()
+    backbone = backbone_named(base.model.family)
+    small = tuple(backbone.sizes)[:SMALL_SIZES]
+    local = local_sizes(store.weights_folder, backbone) if known else ()
+    sizes = small[:SMALLEST_SIZES] if base.model.weights == "none" else [size for size in local if size in small]
     return {
         "imbalance": float(counts.max() / max(counts.min(), 1)),
         "square_matters": bool(aspect.median() > SQUARE_ENOUGH),
-        "sizes": [size for size in sizes if size in ("n", "s", "m")],
+        "sizes": list(sizes),
     }
 
 
 def space_of(tuning: Tuning) -> tuple[Dimension, ...]:
-    """Return what a tuning searches."""
+    """Return the search space of a tuning."""
     facts = tuning.document
     return search_space(
         tuning.base, imbalance=facts["imbalance"], square_matters=facts["square_matters"], sizes=facts["sizes"]
@@ -94,14 +106,14 @@ def space_of(tuning: Tuning) -> tuple[Dimension, ...]:
 
 
 def work(tuning: Tuning, progress: Progress = silent, worker: int = 0) -> None:
-    """Do trials until the budget is spent; several processes may do so at once.
+    """Run trials until the budget is used up; several processes may do so at once.
 
     Args:
-        worker: number of this worker; each searches with another seed.
+        worker: number of this worker; each searches with a different seed.
 
     Raises:
         TrainingError: several trials in a row failed.
-        RunCancelled: somebody asked for it to stop.
+        RunCancelled: it was cancelled.
     """
     space, study = space_of(tuning), tuning.study(worker)
     _enqueue_start(tuning, study, space)
@@ -120,17 +132,17 @@ def work(tuning: Tuning, progress: Progress = silent, worker: int = 0) -> None:
         if failures >= FAILURES_IN_A_ROW:
             raise TrainingError(
                 f"{failures} trials in a row could not be trained.",
-                f"`fieldguide tune --show {tuning.study_id}` says why; choose a smaller size to start from.",
+                f"See why with `fieldguide tune --show {tuning.study_id}`; choose a smaller size to start from.",
             )
 
 
 def _do(tuning: Tuning, study: Study, trial: Trial, space: tuple[Dimension, ...], progress: Progress) -> bool:
-    """Do one trial and tell the study how it ended; return whether it could be trained."""
+    """Run one trial and report its outcome to the study; return whether it could be trained."""
     try:
         study.tell(trial, run_trial(tuning, trial, space, progress))
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
-    except TrainingError:  # a point that can't be trained (no memory, no finite loss) is an answer, too
+    except TrainingError:  # a point that can't be trained (no memory, no finite loss) is a result, too
         study.tell(trial, state=TrialState.FAIL)
         return False
     except BaseException:
@@ -141,14 +153,14 @@ def _do(tuning: Tuning, study: Study, trial: Trial, space: tuple[Dimension, ...]
 
 
 def _enqueue_start(tuning: Tuning, study: Study, space: tuple[Dimension, ...]) -> None:
-    """Let the first trial be the workflow that the tuning starts from."""
+    """Make the workflow that the tuning starts from the first trial."""
     with hold(tuning.store.locks_folder / f"tuning-{tuning.study_id}.lock"):
         if not study.get_trials(deepcopy=False):
             study.enqueue_trial(start_of(space), user_attrs={"start": True})
 
 
 def spent(tuning: Tuning, study: Study) -> bool:
-    """Return whether the budget is used up (or will be, by the trials that are under way)."""
+    """Return whether the budget is used up (or will be, by the running trials)."""
     request = tuning.request
     trials = study.get_trials(deepcopy=False)
     begun = [trial for trial in trials if trial.state in (*FINISHED, TrialState.RUNNING)]
@@ -168,7 +180,7 @@ def recover(tuning: Tuning, study: Study) -> int:
             continue
         lock = _trial_lock(tuning, trial.number)
         if not lock.acquire(timeout=0.1):
-            continue  # its worker lives
+            continue  # its worker is alive
         try:
             if _still_running(study, trial.number):
                 study.tell(trial.number, state=TrialState.FAIL)
@@ -180,7 +192,7 @@ def recover(tuning: Tuning, study: Study) -> int:
 
 
 def _trial_lock(tuning: Tuning, number: int) -> FileLock:
-    """Return the lock that a worker holds from a trial's beginning until the study knows its end."""
+    """Return the lock that a worker holds from a trial's start until its outcome is recorded."""
     return FileLock(tuning.store.locks_folder / f"trial-{tuning.study_id}-{number}.lock")
 
 
@@ -207,7 +219,7 @@ def _refit(tuning: Tuning, progress: Progress, run_training: RunTraining) -> dic
     best = study.best_trial
     run_id = _refit_run(tuning, best)
     run_training(tuning.store, run_id, progress)
-    result = tuning.store.runs.get(run_id).result or {}
+    result = tuning.store.runs.get(run_id).result or RunResult()
     start = next((trial for trial in complete if trial.user_attrs.get("start")), None)
     table = trials_table(study)
     document = {
@@ -219,29 +231,28 @@ def _refit(tuning: Tuning, progress: Progress, run_training: RunTraining) -> dic
         "seconds": float(table["seconds"].sum()),
         "best": {"trial": best.number, "val_top1": best.value, "params": best.params},
         "start": start and {"trial": start.number, "val_top1": start.value, "params": start.params},
-        "refit": _told_refit(tuning, best, result),
-        "metrics": result.get("metrics"),
+        "refit": _refit_facts(tuning, best, result),
+        "metrics": result.metrics,
     }
     write_json(tuning.folder / RESULT_FILE, document)
     return document
 
 
-def _told_refit(tuning: Tuning, best: FrozenTrial, result: dict[str, Any]) -> dict[str, Any]:
-    """Say on how many images, and for how many epochs, the winner was trained, and how these were chosen."""
-    training = result.get("training") or {}
+def _refit_facts(tuning: Tuning, best: FrozenTrial, result: RunResult) -> dict[str, Any]:
+    """Return on how many images and for how many epochs the winner was trained, and how these were chosen."""
     if tuning.request.refit == "train+val":
-        chosen = f"fixed beforehand: validation was best after so many epochs in trial {best.number + 1}"
+        chosen = f"fixed in advance: validation was best after this many epochs in trial {best.number + 1}"
     else:
-        chosen = f"the weights of epoch {training.get('best_step')} were kept, the best on validation"
-    images = (result.get("splits") or {}).get("train")
-    return {"on": tuning.request.refit, "images": images, "epochs": training.get("epochs"), "chosen": chosen}
+        chosen = f"the weights of epoch {result.training.best_step} were saved, the best on validation"
+    images = result.splits.get("train")
+    return {"on": tuning.request.refit, "images": images, "epochs": result.training.epochs, "chosen": chosen}
 
 
 def _winner(tuning: Tuning, best: FrozenTrial) -> Workflow:
     """Return the workflow that the winner is trained with.
 
-    With the validation images taught, nothing may choose the epoch: the search has chosen it, and the schedule of the
-    learning rate comes to its end there.
+    With training on the validation images, none can choose the epoch: the search has chosen it, and the schedule of the
+    learning rate ends there.
     """
     workflow = workflow_at(tuning.base, best.params)
     if tuning.request.refit == "train":

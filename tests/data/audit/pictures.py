@@ -42,7 +42,7 @@ def audited(store: Store, source: Path, name: str = "set") -> AuditReport:
 
 
 def keys(report: AuditReport) -> dict[str, str]:
-    """The findings' severities by their keys, without the ever-present note of the tank test."""
+    """The findings' severities by their keys, without the ever-present note of the shortcut check."""
     return {
         finding.key: finding.severity
         for finding in report.findings

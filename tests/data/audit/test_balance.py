@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.data.audit.pictures import audited, found, keys, photo, photos
 from tests.data.conftest import encoded, write
+from tests.texts import mentions
 from workflows.data.audit.balance import folded_name, similar_names
 from workflows.data.audit.run import audit
 from workflows.data.catalog import get_version
@@ -25,7 +27,7 @@ def test_tiny_classes_are_a_warning_and_hopeless_ones_an_error(store: Store, tmp
     report = audited(store, photos(tmp_path / "few", cats=20, dogs=9))
     finding = found(report, "tiny-class")
     assert (finding.severity, finding.count, finding.facts["classes"]) == ("warning", 9, {"dogs": 9})
-    assert finding.title == "1 class has very few photos, e.g. 'dogs' 9"
+    assert mentions(finding.title, 1, "'dogs' 9")
 
     report = audited(store, photos(tmp_path / "fewer", cats=20, dogs=3), name="fewer")
     finding = found(report, "tiny-class")
@@ -64,7 +66,7 @@ def test_class_names_written_in_several_ways(store: Store, tmp_path: Path) -> No
     finding = found(audited(store, tmp_path / "names"), "similar-class-names")
     assert (finding.severity, finding.facts["classes"]) == ("warning", [["Oxeye Daisy", "oxeye_daisy"]])
     assert finding.count == 12
-    assert finding.repair == "'oxeye_daisy' becomes 'Oxeye Daisy'."
+    assert re.findall("'(.*?)'", finding.repair) == ["oxeye_daisy", "Oxeye Daisy"]
 
 
 @pytest.mark.parametrize(

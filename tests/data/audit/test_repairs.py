@@ -10,11 +10,13 @@ import pytest
 
 from tests.data.audit.pictures import audited, found, keys, photo, photos
 from tests.data.conftest import encoded, write
+from tests.texts import mentions
 from workflows.data.audit.findings import AuditReport
 from workflows.data.audit.repairs import REPAIRS, carry_out, fix, plan_repair
 from workflows.data.audit.run import audit
 from workflows.data.catalog import get_version
-from workflows.data.edits import remove, undo
+from workflows.data.edits import remove
+from workflows.data.undoing import undo
 from workflows.data.version import DatasetVersion
 from workflows.errors import DatasetError
 from workflows.store.store import Store
@@ -57,7 +59,7 @@ def test_copies_leave_and_one_of_each_set_stays(store: Store, tmp_path: Path) ->
         "val/dogs/copy.png",
     }
     assert (fixed.action, fixed.author, fixed.parent) == ("fix", "Ada", 1)
-    assert fixed.reason.startswith("fixed exact-duplicates: 3 copies leave")
+    assert mentions(fixed.reason, "exact-duplicates", 3)
     assert "exact-duplicates" not in keys(again(store, fixed))
     assert paths(undo(store, "set")) == paths(get_version(store, "set", 1))
 
@@ -124,15 +126,15 @@ def test_classes_of_nearly_the_same_name_become_the_larger(store: Store, tmp_pat
     fixed = fix(store, "set", "similar-class-names")
     assert fixed.classes == ("oxeye_daisy", "rose")
     assert fixed.images == 39
-    assert fixed.reason == "fixed similar-class-names: 'Oxeye Daisy' becomes 'oxeye_daisy'"
+    assert mentions(fixed.reason, "similar-class-names", "'Oxeye Daisy'", "'oxeye_daisy'")
 
 
 def test_what_has_no_safe_repair_says_what_a_person_can_do(store: Store, tmp_path: Path) -> None:
     audited(store, photos(tmp_path / "set", cats=20, dogs=5))
-    with pytest.raises(DatasetError, match="no safe repair") as caught:
+    with pytest.raises(DatasetError, match="tiny-class") as caught:
         fix(store, "set", "tiny-class")
     assert "Add photos" in caught.value.hint
-    with pytest.raises(DatasetError, match="no finding 'blank'") as caught:
+    with pytest.raises(DatasetError, match="'blank'") as caught:
         fix(store, "set", "blank")
     assert "tiny-class" in caught.value.hint
 
@@ -146,7 +148,7 @@ def test_a_repair_that_would_empty_a_class_is_refused(store: Store, tmp_path: Pa
     for number in (1, 2, 3):
         (source / "train" / "cats" / f"00000{number}.png").unlink()
     audited(store, source)
-    with pytest.raises(DatasetError, match=r"12 of 21 train photos of class 'cats'"):
+    with pytest.raises(DatasetError, match=r"12 of 21 train .*'cats'"):
         fix(store, "set", "leak-exact")
     assert get_version(store, "set").number == 1
 
@@ -158,7 +160,7 @@ def test_a_plan_is_not_carried_out_on_another_version(store: Store, tmp_path: Pa
     plan = plan_repair(store, "set", "exact-duplicates")
     table: pd.DataFrame = get_version(store, "set").table()
     remove(store, "set", table.loc[table["path"] == "dogs/000020.png", "image_id"])
-    with pytest.raises(DatasetError, match="has changed since"):
+    with pytest.raises(DatasetError, match="changed"):
         carry_out(store, plan)
 
 

@@ -63,6 +63,23 @@ def datumaro(files: Sequence[str]) -> Any:
     }
 
 
+def coco(files: Sequence[str]) -> Any:
+    """COCO with a category for each image."""
+    return {
+        "images": [{"id": number, "file_name": name, "width": 16, "height": 16} for number, name in enumerate(files)],
+        "categories": [{"id": 0, "name": "dog"}, {"id": 1, "name": "cat"}],
+        "annotations": [
+            {"id": number, "image_id": number, "category_id": number % 2, "bbox": [0, 0, 16, 16]}
+            for number in range(len(files))
+        ],
+    }
+
+
+def fiftyone(files: Sequence[str]) -> Any:
+    """FiftyOne's classifications, with numbers of classes."""
+    return {"classes": ["dog", "cat"], "labels": {name[:-4]: number % 2 for number, name in enumerate(files)}}
+
+
 def metadata(files: Sequence[str]) -> Any:
     """The objects of a metadata.jsonl."""
     return [{"file_name": name, "label": _label(number), "area": number} for number, name in enumerate(files)]
@@ -111,7 +128,15 @@ def _damage(rng: random.Random, content: bytes) -> bytes:
 def exports(seed: int, count: int, files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield `count` file names and contents of label files for a folder that holds `files`."""
     rng = random.Random(seed)
-    kinds: tuple[Callable[[Sequence[str]], Any], ...] = (label_studio, label_studio_min, datumaro, metadata, cvat)
+    kinds: tuple[Callable[[Sequence[str]], Any], ...] = (
+        label_studio,
+        label_studio_min,
+        datumaro,
+        metadata,
+        cvat,
+        coco,
+        fiftyone,
+    )
     for number in range(count):
         kind = kinds[number % len(kinds)]
         document = kind(files)

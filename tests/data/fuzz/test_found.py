@@ -9,14 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.data.fuzz.archives import zipped
 from tests.data.fuzz.images import sound_images
 from tests.processes import ROOT, environment
 from workflows.data.archives import unpacked
 from workflows.data.images import decode
+from workflows.data.importing import add_dataset
 from workflows.errors import ImageError, SourceError
 from workflows.progress import silent
+from workflows.store.store import Store
 
 MISDEEDS = """
 import json, os, pickle, shutil, socket, subprocess, sys, tempfile
@@ -73,7 +76,7 @@ def test_a_zip_whose_directory_points_before_its_start(tmp_path: Path, shift: in
     content[place : place + 4] = struct.pack("<L", struct.unpack_from("<L", content, place)[0] + shift)
     (tmp_path / "photos.zip").write_bytes(content)
     with (
-        pytest.raises(SourceError, match="is refused"),
+        pytest.raises(SourceError, match="was rejected"),
         unpacked(tmp_path / "photos.zip", tmp_path / "workspace", silent),
     ):
         pass
@@ -86,3 +89,16 @@ def test_a_reason_has_no_inner_words_of_the_decoder(kind: str) -> None:
         decode(beginning + bytes(500))
     assert "0x" not in caught.value.message
     assert "MPO" not in caught.value.message
+
+
+def test_a_gif_that_claims_four_billion_pixels_is_left_out_with_a_reason(tmp_path: Path) -> None:
+    sound = sound_images()["gif"]
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (32, 32), (40 * number, 90 if label == "cat" else 200, 10)).save(
+                tmp_path / "photos" / label / f"{number}.png"
+            )
+    (tmp_path / "photos" / "cat" / "huge.gif").write_bytes(sound[:6] + struct.pack("<HH", 65535, 65535) + sound[10:])
+    report = add_dataset(Store(tmp_path / "home"), "pets", tmp_path / "photos")
+    assert (report.accepted, report.rejected) == (12, 1)

@@ -1,1 +1,1 @@
-"""Audits: what is wrong with a data set before anything is trained on it, and how to mend it."""
+"""Audits: problems of a data set, found before training, and how to fix them."""

@@ -1,4 +1,4 @@
-"""Checks of the classes: how many photos each has and where, how they are called, and what was left out."""
+"""Checks of the classes: their number of images per split, their names, and what was left out."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from workflows.data.audit.findings import AuditInput, Check, CheckResult, Finding
+from workflows.data.audit.findings import WHOLE_LISTS, AuditInput, Check, CheckResult, Finding
 from workflows.data.version import SPLITS
 from workflows.store.names import counted
+from workflows.words import listed
 
 TINY_CLASS = 10
-"""Photos; below this, what a class looks like is guesswork, and its figures are anecdotes."""
+"""Images; below this, a class can't be learnt reliably, and its metrics are not meaningful."""
 
 LEAST_TRAINING = 2
-"""One photo alone can't show what photos of a class have in common."""
+"""A single image can't show what images of a class have in common."""
 
 UNEVEN = 3.0
 IMBALANCED = 10.0
-"""Photos of the largest class for each one of the smallest."""
+"""Images of the largest class per image of the smallest."""
 
 MUCH_REJECTED = 0.01
 _SHOWN = 8
 _USES = {"train": "training", "val": "validation", "test": "the test"}
 
 _IGNORED_IN_NAMES = re.compile(
-    r"(?<=\D)[\s_\-.,;:'\"’`´·]+|[\s_\-.,;:'\"’`´·]+(?!\d)"  # `1.5` and `15`, `-1` and `1` do differ
+    r"(?<=\D)[\s_\-.,;:'\"’`´·]+|[\s_\-.,;:'\"’`´·]+(?!\d)"  # `1.5` and `15`, `-1` and `1` are different
 )
 
 
 def check_tiny_classes(given: AuditInput) -> CheckResult:
-    """Find classes with too few photos to be learnt or judged."""
+    """Find classes with too few images to be learnt or evaluated."""
     images = given.labelled
     totals = images["label"].value_counts()
     training = images.loc[images["split"] == "train", "label"].value_counts().reindex(totals.index, fill_value=0)
@@ -51,8 +52,8 @@ def check_tiny_classes(given: AuditInput) -> CheckResult:
                 title=f"{counted(len(concerned), 'class has', 'classes have')} very few photos, e.g. {least!r} "
                 f"{sizes[least]}",
                 explanation=f"All their photos, for training, validation and test: {_sizes(sizes)}.{why} The fewer photos, the "
-                "more a class is learnt by heart instead of understood, and the less its figures say.",
-                advice=f"Add photos until each class has at least {TINY_CLASS}, better 50; or take the class out.",
+                "more a class is memorised instead of learnt, and the less its metrics mean.",
+                advice=f"Add photos until each class has at least {TINY_CLASS}, better 50; or remove the class.",
                 image_ids=tuple(images.loc[images["label"].isin(concerned), "image_id"]),
                 score=float(sizes[least]),
                 threshold=float(TINY_CLASS),
@@ -77,11 +78,11 @@ def check_balance(given: AuditInput) -> CheckResult:
                 key="class-imbalance",
                 severity="warning" if warning else "info",
                 title=f"Class {most!r} has {ratio:.0f} times as many photos as {least!r}",
-                explanation=f"{most!r} has {totals.iloc[0]:,} photos, {least!r} {totals.iloc[-1]:,}. A model that always answers "
-                f"{most!r} is right for {share:.0%} without knowing anything, and rare classes weigh little in training.",
+                explanation=f"{most!r} has {totals.iloc[0]:,} photos, {least!r} {totals.iloc[-1]:,}. A model that always predicts "
+                f"{most!r} is right for {share:.0%} without having learnt anything, and rare classes count little in training.",
                 advice="Add photos of the rare classes. In the workflow, under Training, set class_weighting to `sqrt` or "
-                "`balanced`, so that rare classes count for more; and judge the model by its F1 (macro), to which all "
-                "classes contribute alike, instead of its accuracy.",
+                "`balanced`, so that rare classes count for more; and evaluate the model by its F1 (macro), to which all "
+                "classes contribute equally, instead of its accuracy.",
                 score=round(ratio, 2),
                 threshold=IMBALANCED if warning else UNEVEN,
                 facts={"classes": {str(label): int(count) for label, count in totals.items()}},
@@ -91,26 +92,26 @@ def check_balance(given: AuditInput) -> CheckResult:
 
 
 def check_absent_classes(given: AuditInput) -> CheckResult:
-    """Find classes that a split lacks."""
+    """Find classes without images in a split."""
     images = given.labelled
     labels = set(images["label"])
     present = {split: set(images.loc[images["split"] == split, "label"]) for split in SPLITS}
     absent = {split: sorted(labels - found) for split, found in present.items() if found and labels - found}
     if not absent:
         return CheckResult()
-    untaught = absent.get("train", [])
-    listed = "; for ".join(f"{_USES[split]}: {_listed(missing)}" for split, missing in absent.items())
+    untrained = absent.get("train", [])
+    without = "; for ".join(f"{_USES[split]}: {_listed(missing)}" for split, missing in absent.items())
     missing = sorted({label for labels_of in absent.values() for label in labels_of})
     return CheckResult(
         (
             Finding(
                 key="absent-class",
-                severity="error" if untaught else "warning",
+                severity="error" if untrained else "warning",
                 title=f"{counted(len(missing), 'class has', 'classes have')} no photos for {' or '.join(map(_USES.__getitem__, absent))}",
-                explanation=f"Without photos for {listed}. "
-                + ("What has no training photos can never be recognised. " if untaught else "")
-                + "What has no validation or test photos is never judged.",
-                advice="Move photos of these classes there, or have the photos divided anew.",
+                explanation=f"Without photos for {without}. "
+                + ("A class without training photos can never be recognised. " if untrained else "")
+                + "A class without validation or test photos is never evaluated.",
+                advice="Move photos of these classes there, or re-split the photos.",
                 image_ids=tuple(images.loc[images["label"].isin(missing), "image_id"]),
                 facts={"absent": absent},
             ),
@@ -124,7 +125,7 @@ def check_class_names(given: AuditInput) -> CheckResult:
     alike = similar_names(sizes)
     if not alike:
         return CheckResult()
-    # single letters are commonly classes of their own, as in handwriting
+    # single letters are often separate classes, as in handwriting
     letters = all(len(folded_name(names[0])) == 1 for names in alike)
     merges = ", ".join(f"{old!r} becomes {names[0]!r}" for names in alike for old in names[1:])
     fewer = {name for names in alike for name in names[1:]}
@@ -134,9 +135,9 @@ def check_class_names(given: AuditInput) -> CheckResult:
                 key="similar-class-names",
                 severity="info" if letters else "warning",
                 title=f"Class names that are nearly the same: {', '.join(map(repr, alike[0]))}",
-                explanation=f"{counted(len(alike), 'class seems', 'classes seem')} to be written in several ways: "
-                f"{'; '.join(_listed(names) for names in alike[:_SHOWN])}. The model would be asked to tell them apart.",
-                advice="If they are one class, merge them; if not, rename one so that people can tell them apart.",
+                explanation=f"{counted(len(alike), 'class seems', 'classes seem')} to be spelled in several ways: "
+                f"{'; '.join(_listed(names) for names in alike)}. The model would have to distinguish them.",
+                advice="If they are one class, merge them; if not, rename one so that people can distinguish them.",
                 repair=None if letters else f"{merges}.",
                 image_ids=tuple(given.labelled.loc[given.labelled["label"].isin(fewer), "image_id"]),
                 facts={"classes": alike, "sizes": {name: sizes[name] for names in alike for name in names}},
@@ -146,7 +147,7 @@ def check_class_names(given: AuditInput) -> CheckResult:
 
 
 def folded_name(name: str) -> str:
-    """Return a class name without what people write differently by mistake: case, spaces, punctuation, Unicode forms.
+    """Return a class name without differences made by mistake: case, spaces, punctuation, Unicode forms.
 
     >>> folded_name("Oxeye_Daisy ") == folded_name("oxeye-daisy"), folded_name("C++") == folded_name("C")
     (True, False)
@@ -157,7 +158,7 @@ def folded_name(name: str) -> str:
 
 
 def similar_names(sizes: Mapping[str, int]) -> list[list[str]]:
-    """Return the groups of names that fold to the same, in each the name with most images first."""
+    """Return the groups of names that fold to the same; in each, the name with most images comes first."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
         groups[folded_name(name)].append(name)
@@ -165,7 +166,7 @@ def similar_names(sizes: Mapping[str, int]) -> list[list[str]]:
 
 
 def check_left_out(given: AuditInput) -> CheckResult:
-    """Tell what is not used: files that the import refused, images without a label."""
+    """Report what is not used: files that the import rejected, images without a label."""
     findings = []
     if given.rejected:
         share = len(given.rejected) / (len(given.rejected) + len(given.images))
@@ -176,13 +177,13 @@ def check_left_out(given: AuditInput) -> CheckResult:
                 key="rejected-files",
                 severity="warning" if share >= MUCH_REJECTED else "info",
                 title=f"{counted(len(given.rejected), 'file')} could not be used",
-                explanation=f"The import refused {share:.1%} of the photos, e.g. {path}: {why}.",
-                advice="Mend or replace these files and import again; they are not part of this version.",
+                explanation=f"The import rejected {share:.1%} of the photos, e.g. {path}: {why}.",
+                advice="Repair or replace these files and import again; they are not part of this version.",
                 score=round(share, 4),
                 threshold=MUCH_REJECTED,
                 facts={
                     "reasons": dict(reasons.most_common()),
-                    "files": [list(entry) for entry in given.rejected[:100]],
+                    "files": [list(entry) for entry in given.rejected],
                 },
             )
         )
@@ -193,7 +194,7 @@ def check_left_out(given: AuditInput) -> CheckResult:
                 key="unlabelled",
                 severity="info",
                 title=f"{counted(len(unlabelled), 'photo has', 'photos have')} no label yet",
-                explanation="Training leaves photos without a label out.",
+                explanation="Training ignores photos without a label.",
                 advice="Label them, or leave them for later.",
                 image_ids=tuple(unlabelled),
             )
@@ -202,14 +203,12 @@ def check_left_out(given: AuditInput) -> CheckResult:
 
 
 def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return listed(map(repr, names), full=WHOLE_LISTS, most=_SHOWN)
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:
     ordered = sorted(sizes, key=lambda label: (sizes[label], label))
-    text = ", ".join(f"{label!r} {sizes[label]}" for label in ordered[:_SHOWN])
-    return text + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
+    return listed((f"{label!r} {sizes[label]}" for label in ordered), full=WHOLE_LISTS, most=_SHOWN)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -1,7 +1,7 @@
-"""What an audit says: findings, each with its score and a verdict, and the report that holds them.
+"""The results of an audit: findings, each with its score and severity, and the report that holds them.
 
-A check scores first and judges after: the scores of every image are kept (``x_score`` and ``is_x`` columns of
-``audit.parquet``), so that another threshold can be tried without looking at the images again.
+A check computes scores first and applies thresholds after: the scores of every image are stored (``x_score`` and ``is_x`` columns of
+``audit.parquet``), so that another threshold can be tried without measuring the images again.
 """
 
 from __future__ import annotations
@@ -14,11 +14,21 @@ import pandas as pd
 
 from workflows.data.version import DatasetVersion
 from workflows.progress import Progress, silent
+from workflows.store.names import counted
 from workflows.store.store import Store
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-"""From worst to mildest. An error stops training; a warning is shown with the run; an info is worth knowing."""
+"""From worst to mildest. An error stops training; a warning is shown with the run; an info is just reported."""
+
+
+def counts_in_words(counts: Mapping[Severity, int]) -> str:
+    """Return `1 error, 2 remarks`; empty if nothing was found."""
+    nouns: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "remark"}
+    return ", ".join(counted(counts[level], nouns[level]) for level in SEVERITIES if counts.get(level))
+
+
+WHOLE_LISTS = "fieldguide dataset audit --json"
 
 
 @dataclass(frozen=True)
@@ -26,15 +36,15 @@ class Finding:
     """One thing that an audit found. A report has at most one finding of each key.
 
     Attributes:
-        key: stable slug, e.g. `exact-duplicates`; the name to fix or allow it by.
-        severity: how bad it is.
+        key: stable slug, e.g. `exact-duplicates`; identifies it for fixing or allowing.
+        severity: error, warning or info.
         title: one line, with the count.
         explanation: what was found and how, with the figures.
-        advice: what a person can do about it.
-        repair: what `dataset fix` would do, in a sentence; None where only a person can decide.
+        advice: what the user can do about it.
+        repair: what `dataset fix` would do, in a sentence; None where the user must decide.
         image_ids: the images concerned, worst first.
-        score: the figure that was judged, in the unit of `threshold`; None where it is just a count.
-        threshold: where the verdict begins.
+        score: the figure compared with `threshold`, in the same unit; None where it is just a count.
+        threshold: the limit of `score`.
         facts: further figures, as plain JSON. Where images belong together (duplicates, leaks, one picture under
             two labels), `groups` lists them: one list of image ids for each group.
     """
@@ -73,9 +83,9 @@ class AuditReport:
     Attributes:
         name: the data set.
         version: its version's number.
-        images: how many images were looked at.
+        images: number of images checked.
         findings: errors, then warnings, then infos.
-        seconds: what the audit took.
+        seconds: duration of the audit.
     """
 
     name: str
@@ -122,13 +132,13 @@ class AuditReport:
 
 @dataclass(frozen=True)
 class AuditInput:
-    """What a check looks at.
+    """The input of a check.
 
     Attributes:
         images: one row for each image (index 0, 1, …): the columns of images.parquet, and beside them the measured
             facts of its content (see :mod:`workflows.data.measures`). `label` and `split` are null where an image has none.
-        rejected: path and reason of each file that the version's import refused.
-        progress: told as stage `audit`.
+        rejected: path and reason of each file that the version's import rejected.
+        progress: called with stage `audit`.
     """
 
     store: Store
@@ -148,9 +158,9 @@ class CheckResult:
     """What a check found.
 
     Attributes:
-        findings: none, where all is well.
+        findings: empty if there are no problems.
         scores: columns `<x>_score` (float) and `is_<x>` (bool), with the index of `AuditInput.images`; None for a
-            check that judges classes or the set as a whole.
+            check of classes or of the set as a whole.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -158,4 +168,4 @@ class CheckResult:
 
 
 Check = Callable[[AuditInput], CheckResult]
-"""A check of a version. Each module of checks lists its own as `CHECKS`."""
+"""A check of a version. Each module of checks lists its own in `CHECKS`."""

@@ -1,8 +1,8 @@
-"""Checks for images that are unlike the rest from the outside: in size, shape, pixel mode and file format.
+"""Checks for images that differ from the rest in size, shape, pixel mode or file format.
 
-Size and shape are judged on a logarithmic scale by the distance from the median in robust standard deviations
+Size and shape are compared on a logarithmic scale by the distance from the median in robust standard deviations
 (median absolute deviation x 1.4826; Iglewicz & Hoaglin, "How to detect and handle outliers", 1993). Sets in which
-nearly all images are alike have a deviation near 0, so it is taken to be at least so large that only a
+nearly all images are alike have a deviation near 0, so a lower bound is used, so that only a
 difference that matters counts: 4 times the pixels, twice the elongation.
 """
 
@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from workflows.data.audit.findings import AuditInput, Check, CheckResult, Finding
+from workflows.data.audit.findings import WHOLE_LISTS, AuditInput, Check, CheckResult, Finding
 from workflows.store.names import counted
+from workflows.words import listed
 
 FAR = 5.0
 """Robust standard deviations."""
@@ -22,15 +23,15 @@ FAR = 5.0
 MATTERS_PIXELS = 4.0
 MATTERS_SHAPE = 2.0
 RARE = 0.02
-"""A value that fewer than this share of the images have is odd if it is not the usual one."""
+"""A value of fewer than this share of the images is odd if it is not the usual one."""
 
 CAMP = 0.1
-"""From this share of the images on, those far from the median are no outliers but a second kind."""
+"""From this share of the images on, those far from the median are not outliers but a second kind."""
 
 LEAST_IMAGES = 20
-"""In a smaller set everything is rare."""
+"""In a smaller set, every value is rare."""
 
-_LOOK = "Look at them: previews, screenshots and scans often slip in. Remove what does not belong."
+_LOOK = "Look at them: previews, screenshots and scans are often included by mistake. Remove what does not belong."
 
 _MODE_WORDS = {
     "1": "black and white",
@@ -62,7 +63,7 @@ def check_shapes(given: AuditInput) -> CheckResult:
     elongation = np.maximum(width, height) / np.minimum(width, height)
     typical = float(np.median(elongation)) if len(elongation) else 1.0
     return _far(given, "odd_aspect", pd.Series(np.log(elongation)), np.log(MATTERS_SHAPE), "an unusual shape",
-                f"The long side of most is {typical:.2f} times the short one. The model looks at squares: long ones are cut or squeezed.")  # fmt: skip
+                f"The long side of most is {typical:.2f} times the short one. The model's input is square: long ones are cropped or squeezed.")  # fmt: skip
 
 
 def check_modes(given: AuditInput) -> CheckResult:
@@ -100,7 +101,7 @@ def _rare(given: AuditInput, name: str, values: pd.Series, words: str) -> CheckR
     kinds = {str(kind): int(count) for kind, count in values[odd].value_counts().items()}
     listed = ", ".join(f"{_MODE_WORDS.get(kind, kind)} ({count})" for kind, count in kinds.items())
     common = _MODE_WORDS.get(str(counts.index[0]), counts.index[0]) if kinds else ""
-    usual = f"Found: {listed}; usual here: {common}. The model sees ordinary colour photos made of all of them."
+    usual = f"Found: {listed}; usual here: {common}. All of them are converted to ordinary RGB for the model."
     order = share[odd].sort_values(kind="stable").index
     return CheckResult(_finding(given, name, order, words, usual, {"kinds": kinds}, float(share.min()), RARE), scores)
 
@@ -116,7 +117,7 @@ def _finding(
             key=name.replace("_", "-"),
             severity="info",
             title=f"{counted(len(order), 'photo has', 'photos have')} {words}",
-            explanation=f"{usual} The most unusual: {', '.join(given.images.loc[order[:3], 'path'])}.",
+            explanation=f"{usual} The most unusual: {listed(given.images.loc[order, 'path'], full=WHOLE_LISTS, most=3)}.",
             advice=_LOOK,
             image_ids=tuple(given.images.loc[order, "image_id"]),
             score=round(score, 4),

@@ -1,8 +1,8 @@
 """Checks of single images: too small, too large, blank, dark, over-exposed, blurred.
 
-Each score lies in [0, 1] and is worse the lower it is; an image is named where its score is below the threshold.
-The thresholds are set so that no photo of 3,670 flowers and 397 insects is named but for good reason, while most
-photos are that a filter has spoilt beyond use (figures beside each, from 150 of the flowers).
+Each score lies in [0, 1] and is worse the lower it is; an image is reported if its score is below the threshold.
+The thresholds are set so that photos of 3,670 flowers and 397 insects are reported only for good reason, while most
+photos that a filter has spoilt beyond use are reported (figures with each threshold, from 150 of the flowers).
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ BLURRED_SHARPNESS = 10.0
 3 pixels, 95 % have less."""
 TYPICAL_SHARPNESS = 1_600
 _LEAST_DEVIATION = 14.0
-"""Grey values. A photo with less contrast has a small Laplacian however sharp it is; it is judged as if it had this."""
+"""Grey values. An image with less contrast has a small Laplacian however sharp it is; it is treated as if it had this."""
 
 MANY = 0.01
-"""From this share of all images on, a weakness of some is a warning about the set, before that a remark."""
+"""From this share of all images on, a weakness is a warning about the set; below, an info."""
 
-_CAN_BE_RIGHT = "If your camera will see such photos too, keep them: the model must know them. Else remove them."
+_CAN_BE_RIGHT = "If your camera will take such photos too, keep them: the model must learn them. Otherwise remove them."
 
 
 @dataclass(frozen=True)
 class _Quality:
-    """What is judged of an image.
+    """One criterion of image quality.
 
     Attributes:
-        name: of the columns `<name>_score` and `is_<name>`, and the finding's key.
-        score: from the images to a score in [0, 1], lower is worse.
-        threshold: the verdict's; named is what lies below.
+        name: of the columns `<name>_score` and `is_<name>`, and of the finding's key.
+        score: maps the images to a score in [0, 1], lower is worse.
+        threshold: images with a lower score are reported.
         title: after the number of images.
         explanation: how it was found.
-        severity: None where it depends on how many there are.
+        severity: None where it depends on their number.
     """
 
     name: str
@@ -69,7 +69,7 @@ def check_quality(given: AuditInput) -> CheckResult:
         score = quality.score(images).astype(float)
         bad = score < quality.threshold
         if quality.name in ("dark", "bright", "blurred"):
-            bad &= ~scores["is_blank"]  # which says it all
+            bad &= ~scores["is_blank"]  # which covers it
         if quality.name == "blurred":
             bad &= ~scores["is_dark"]
         scores[f"{quality.name}_score"], scores[f"is_{quality.name}"] = score, bad
@@ -121,8 +121,8 @@ _QUALITIES = (
         _shorter_side,
         0.5,
         "tiny",
-        f"Their shorter side has fewer than {TINY_SIDE} pixels. The model looks at 128 or 224: most of it would be guessed.",
-        "Probably previews were copied instead of the photos. Import the originals, or remove these.",
+        f"Their shorter side has fewer than {TINY_SIDE} pixels. The model's input has 128 or 224: most of it would be interpolated.",
+        "Perhaps previews were copied instead of the photos. Import the originals, or remove these.",
         repair="Removes these photos.",
         severity="warning",
     ),
@@ -131,8 +131,8 @@ _QUALITIES = (
         _room,
         0.5,
         "huge",
-        f"More than {LARGE_PIXELS // 1_000_000} megapixels: opening them takes long and much memory, and the model "
-        "looks at a few hundred pixels of each side anyway.",
+        f"More than {LARGE_PIXELS // 1_000_000} megapixels: opening them takes much time and memory, and the model "
+        "uses only a few hundred pixels per side anyway.",
         "Nothing is wrong with them. Smaller copies would import faster.",
         severity="info",
     ),
@@ -141,9 +141,9 @@ _QUALITIES = (
         _relief,
         0.5,
         "blank",
-        "From edge to edge they have nearly one brightness (it varies by less than "
-        f"{BLANK_CONTRAST:.0%} of the way from black to white): there is nothing to see.",
-        "Look at one or two, then remove them: from an empty picture nothing can be learnt.",
+        "Their brightness is nearly uniform (it varies by less than "
+        f"{BLANK_CONTRAST:.0%} of the range from black to white): there is nothing to see.",
+        "Look at one or two, then remove them: nothing can be learnt from an empty photo.",
         repair="Removes these photos.",
         severity="warning",
     ),
@@ -170,8 +170,8 @@ _QUALITIES = (
         _sharpness,
         0.5,
         "blurred",
-        "Even made small (256 pixels) they have hardly a clear edge: their sharpness is below "
-        f"{BLURRED_SHARPNESS:g}, where ordinary photos have {TYPICAL_SHARPNESS:,}. Pale and misty photos are judged more mildly.",
+        "Even scaled down to 256 pixels they have hardly any clear edges: their sharpness is below "
+        f"{BLURRED_SHARPNESS:g}, where ordinary photos have {TYPICAL_SHARPNESS:,}. The limit is lower for pale and misty photos.",
         _CAN_BE_RIGHT,
     ),
 )

@@ -1,10 +1,10 @@
-"""Mending what an audit found: each repair makes a new version, so that `dataset undo` takes it back.
+"""Fixing what an audit found: each repair makes a new version, so `dataset undo` reverts it.
 
-Only what is right in nearly every case is offered. Whatever else a finding calls for (relabelling, taking new photos)
-is a person's decision; its advice says which.
+Only repairs that are right in nearly every case are offered. Anything else (relabelling, taking new photos)
+is the user's decision; the finding's advice says what.
 
-Held-out photos are the measure of a model, so a repair takes photos away from where they matter least: first from
-train, then from val, and from test only what can't be right (a blank picture, a copy within test itself, a picture under
+Models are evaluated on held-out images, so a repair removes images where they matter least: first from
+train, then from val, and from test only what can't be right (a blank image, a copy within test itself, an image with
 two labels).
 """
 
@@ -19,16 +19,15 @@ from workflows.data.audit.findings import Finding
 from workflows.data.audit.run import audit
 from workflows.data.catalog import get_version
 from workflows.data.edits import edit
-from workflows.data.version import DatasetVersion
+from workflows.data.version import SPLIT_WORDS, DatasetVersion
 from workflows.errors import DatasetError
 from workflows.progress import Progress, silent
 from workflows.store.names import counted
 from workflows.store.store import Store
 
-_WORDS = {"train": "training", "val": "validation"}
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2}
 LEAST_LEFT = 0.5
-"""A repair that would take more than this share of a class's training photos is left to a person."""
+"""A repair that would remove more than this share of a class's training images is left to the user."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,10 @@ class RepairPlan:
     Attributes:
         version: the version that it was planned for, the data set's newest.
         key: the finding's.
-        what: what it does and why so, in the present tense.
-        remove: ids of images that leave.
-        merge: class that vanishes -> class that takes its images.
-        left: images of the finding that only a person can decide about.
+        what: what it does and why, in the present tense.
+        remove: ids of images to remove.
+        merge: class that disappears -> class that gets its images.
+        left: images of the finding that are left to the user.
     """
 
     version: DatasetVersion
@@ -53,8 +52,8 @@ class RepairPlan:
 
     def apply(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the next version's rows."""
-        kept = table[~table["image_id"].isin(self.remove)].reset_index(drop=True)
-        return kept.assign(label=kept["label"].astype(object).replace(dict(self.merge)))
+        remaining = table[~table["image_id"].isin(self.remove)].reset_index(drop=True)
+        return remaining.assign(label=remaining["label"].astype(object).replace(dict(self.merge)))
 
 
 _Planner = Callable[[Finding, pd.DataFrame], tuple[str, Sequence[str]]]
@@ -64,7 +63,7 @@ def plan_repair(store: Store, name: str, key: str, progress: Progress = silent) 
     """Return what :func:`fix` would do to the newest version of a data set.
 
     Raises:
-        DatasetError: unknown data set; no such finding in its newest version; nothing that can be mended safely.
+        DatasetError: unknown data set; no such finding in its newest version; nothing that can be fixed safely.
         StorageError: the store is damaged, or its disk is full.
     """
     version = get_version(store, name)
@@ -77,11 +76,11 @@ def plan_repair(store: Store, name: str, key: str, progress: Progress = silent) 
         return _merges(version, finding)
     planner = REPAIRS.get(key)
     if planner is None or not finding.repair:
-        raise DatasetError(f"There is no safe repair for {key!r}: a person must decide.", finding.advice)
+        raise DatasetError(f"There is no safe repair for {key!r}: you must decide.", finding.advice)
     table = version.table()
     what, removed = planner(finding, table)
     if not removed:
-        raise DatasetError(f"There is nothing to mend safely in {key!r}: a person must decide.", finding.advice)
+        raise DatasetError(f"Nothing in {key!r} can be fixed safely: you must decide.", finding.advice)
     _refuse_emptied(name, table, removed, finding)
     concerned = {image for group in finding.facts.get("groups", []) for image in group}
     left = len(_undecided(finding, table)) if concerned else 0
@@ -89,27 +88,27 @@ def plan_repair(store: Store, name: str, key: str, progress: Progress = silent) 
 
 
 def fix(store: Store, name: str, key: str, *, author: str | None = None, progress: Progress = silent) -> DatasetVersion:
-    """Mend a finding of the newest version of a data set, as a new version.
+    """Fix a finding of the newest version of a data set, as a new version.
 
     Args:
         key: the finding's, e.g. `exact-duplicates`.
         author: who; by default the user.
 
     Raises:
-        DatasetError: see :func:`plan_repair`; or somebody changed the data set meanwhile.
+        DatasetError: see :func:`plan_repair`; or the data set has changed in the meantime.
         StorageError: the store's disk is full or can't be written.
     """
     return carry_out(store, plan_repair(store, name, key, progress), author=author)
 
 
 def carry_out(store: Store, plan: RepairPlan, *, author: str | None = None) -> DatasetVersion:
-    """Do what was planned; see :func:`fix`."""
+    """Carry out a plan; see :func:`fix`."""
     name = plan.version.name
 
     def change(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-        if get_version(store, name).number != plan.version.number:  # we hold the lock: nobody moves it any more
+        if get_version(store, name).number != plan.version.number:  # we hold the lock: it can't change any more
             raise DatasetError(
-                f"{name} has changed since it was looked at.", f"Look again: fieldguide dataset audit {name}"
+                f"{name} has changed since the plan was made.", f"Look again: fieldguide dataset audit {name}"
             )
         return plan.apply(table), f"fixed {plan.key}: {plan.what}"
 
@@ -129,7 +128,7 @@ def _contradicts(group: pd.DataFrame) -> bool:
 
 
 def _undecided(finding: Finding, table: pd.DataFrame) -> list[str]:
-    """Return the images of groups under more than one label, which only `two-labels` takes away."""
+    """Return the images of groups with more than one label, which only `two-labels` removes."""
     if finding.key not in ("exact-duplicates", "near-duplicates"):
         return []
     return [image for group in _groups(finding, table) if _contradicts(group) for image in group["image_id"]]
@@ -140,10 +139,10 @@ def _drop_copies(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]
     for group in _groups(finding, table):
         if _contradicts(group):
             continue
-        # labelled before not, held out before train: what a model is judged by stays, and nothing leaks
+        # labelled before unlabelled, held-out before train: test images stay, and nothing leaks
         order = group.assign(rank=group["split"].map(_KEPT_FIRST).fillna(3)).sort_values(["rank", "path", "image_id"])
         removed += order["image_id"].iloc[1:].tolist()
-    what = f"{counted(len(removed), 'copy leaves', 'copies leave')}; one of each photo stays, rather for test or validation than for training"
+    what = f"{counted(len(removed), 'copy is', 'copies are')} removed; one of each photo stays, preferably for test or validation"
     return what, removed
 
 
@@ -153,19 +152,19 @@ def _drop_leaks(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
         best = group["split"].map(_KEPT_FIRST)
         removed += group.loc[best > best.min(), "image_id"].tolist()
     splits = table.loc[table["image_id"].isin(removed), "split"].value_counts()
-    counts = " and ".join(f"{counted(count, f'{_WORDS[str(split)]} photo')}" for split, count in splits.items())
+    counts = " and ".join(f"{counted(count, f'{SPLIT_WORDS[str(split)]} photo')}" for split, count in splits.items())
     leave = "leaves" if len(removed) == 1 else "leave"
-    return f"{counts} {leave}, because the model is later judged by the same photo; that one stays", removed
+    return f"{counts} {leave}, because the model is later evaluated on the same photo; that one stays", removed
 
 
 def _drop_contradictions(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
     removed = [image for group in _groups(finding, table) if _contradicts(group) for image in group["image_id"]]
-    return f"{counted(len(removed), 'photo leaves', 'photos leave')}: the same photo under several labels", removed
+    return f"{counted(len(removed), 'photo is', 'photos are')} removed: the same photo with several labels", removed
 
 
 def _drop_all(finding: Finding, table: pd.DataFrame) -> tuple[str, list[str]]:
     removed = sorted(set(finding.image_ids) & set(table["image_id"]))
-    return f"{counted(len(removed), 'photo leaves', 'photos leave')}", removed
+    return f"{counted(len(removed), 'photo is', 'photos are')} removed", removed
 
 
 def _merges(version: DatasetVersion, finding: Finding) -> RepairPlan:
@@ -175,16 +174,16 @@ def _merges(version: DatasetVersion, finding: Finding) -> RepairPlan:
 
 
 def _refuse_emptied(name: str, table: pd.DataFrame, removed: Sequence[str], finding: Finding) -> None:
-    """Refuse a repair after which a class could no longer be taught, or judged in a split where it was."""
+    """Refuse a repair after which a class would have too few images to train on, or none left to evaluate on."""
     leaves = table["image_id"].isin(removed)
     for (label, split), rows in table[table["label"].notna()].groupby(["label", "split"]):
         share = float(leaves[rows.index].mean())
         if share == 1.0 or (split == "train" and share > LEAST_LEFT):
             raise DatasetError(
-                f"Fixing {finding.key} would take {int(leaves[rows.index].sum())} of {len(rows)} {split} photos of "
+                f"Fixing {finding.key} would remove {int(leaves[rows.index].sum())} of {len(rows)} {split} photos of "
                 f"class {str(label)!r}.",
-                f"That is for a person to decide. {finding.advice} Or divide all photos anew, copies together: "
-                f"fieldguide dataset resplit {name}",
+                f"You must decide that. {finding.advice} Or re-split all photos, look-alikes together: "
+                f"{resplit_command(name)}",
             )
 
 
@@ -197,9 +196,25 @@ REPAIRS: dict[str, _Planner] = {
     "blank": _drop_all,
     "tiny": _drop_all,
 }
-"""The repairs that take images away, by the key of their finding."""
+"""The repairs that remove images, by the key of their finding."""
+
+
+SETTLED_BY_RESPLIT = ("leak-exact", "leak-near", "near-duplicates", "absent-class")
+"""Findings that a re-split fixes too, without removing an image; see :mod:`workflows.data.resplit`."""
 
 
 def command(name: str, key: str) -> str:
-    """Return the command that mends a finding."""
+    """Return the command that fixes a finding."""
     return f"fieldguide dataset fix {name} {key}"
+
+
+def resplit_command(name: str) -> str:
+    """Return the command that re-splits in the present shares, look-alikes together."""
+    return f"fieldguide dataset resplit {name} --split as-before"
+
+
+def remedies(name: str, finding: Finding) -> list[str]:
+    """Return the commands that fix a finding, the better one first."""
+    fixing = [command(name, finding.key)] if finding.repair else []
+    dividing = [resplit_command(name)] if finding.key in SETTLED_BY_RESPLIT else []
+    return dividing + fixing if finding.key == "leak-near" else fixing + dividing

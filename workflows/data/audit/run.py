@@ -1,6 +1,6 @@
-"""Auditing a version: all checks over its table, kept beside it.
+"""Auditing a version: all checks over its table; the report is stored with it.
 
-No image is decoded here: what the checks need of the pixels was measured when the images were verified.
+No image is decoded here: the measures of the pixels were taken when the images were verified.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 
 import pandas as pd
 
-from workflows.data.audit import balance, duplicates, outliers, quality, tank
+from workflows.data.audit import balance, duplicates, outliers, quality, shortcut
 from workflows.data.audit.findings import SEVERITIES, AuditInput, AuditReport, Check, Finding
 from workflows.data.facts import version_measures
 from workflows.data.reports import load_report
@@ -19,8 +19,8 @@ from workflows.progress import Progress, silent
 from workflows.store.files import read_json, read_table, write_json, write_table
 from workflows.store.store import Store
 
-AUDIT_VERSION = 2
-"""Raise it when a check changes what it finds or says: audits kept by older code are then made again."""
+AUDIT_VERSION = 5
+"""Increment it when a check's findings or texts change: audits stored by older code are then repeated."""
 
 AUDIT_FILE = "audit.json"
 SCORES_FILE = "audit.parquet"
@@ -30,23 +30,23 @@ CHECKS: tuple[Check, ...] = (
     *duplicates.CHECKS,
     *balance.CHECKS,
     *outliers.CHECKS,
-    *tank.CHECKS,
+    *shortcut.CHECKS,
 )
 
 
 def audit(store: Store, version: DatasetVersion, progress: Progress = silent, refresh: bool = False) -> AuditReport:
-    """Return what is wrong with a version; a version never changes, so this is found once and kept.
+    """Return the audit of a version; as a version never changes, it is made once and stored.
 
     Args:
-        progress: told how many checks are done, as stage `audit`.
-        refresh: look again, even if a kept report is there.
+        progress: receives the number of checks done, as stage `audit`.
+        refresh: audit again, even if there is a stored report.
 
     Raises:
         StorageError: the version's files are missing or damaged, or the disk is full.
     """
-    kept = None if refresh else kept_audit(version)
-    if kept is not None:
-        return kept
+    stored = None if refresh else stored_audit(version)
+    if stored is not None:
+        return stored
     started = time.monotonic()
     given = audit_input(store, version, progress)
     findings: list[Finding] = []
@@ -67,7 +67,7 @@ def audit(store: Store, version: DatasetVersion, progress: Progress = silent, re
 
 
 def scores(store: Store, version: DatasetVersion) -> pd.DataFrame:
-    """Return every image's scores and verdicts (`x_score`, `is_x`), auditing the version if nobody has.
+    """Return every image's scores and flags (`x_score`, `is_x`), auditing the version if needed.
 
     Raises:
         StorageError: see :func:`audit`.
@@ -77,7 +77,7 @@ def scores(store: Store, version: DatasetVersion) -> pd.DataFrame:
 
 
 def audit_input(store: Store, version: DatasetVersion, progress: Progress = silent) -> AuditInput:
-    """Return what the checks look at: the version's table with the measured facts of each image."""
+    """Return the input of the checks: the version's table with the measures of each image."""
     table = version.table().reset_index(drop=True).drop(columns="phash")
     measures = version_measures(version, store.blobs, progress)
     images = table.merge(measures, on="sha256", how="left", validate="m:1")
@@ -85,14 +85,14 @@ def audit_input(store: Store, version: DatasetVersion, progress: Progress = sile
 
 
 def _rejected(version: DatasetVersion) -> tuple[tuple[str, str], ...]:
-    """Return path and reason of what the import refused that made this version, if an import did."""
+    """Return path and reason of the files rejected by the import that made this version, if an import did."""
     if not (version.folder / REPORT_FILE).exists():
         return ()
     return tuple((entry.path, entry.reason) for entry in load_report(version).left_out() if entry.outcome == "rejected")
 
 
-def kept_audit(version: DatasetVersion) -> AuditReport | None:
-    """Return the kept report if it was made by this code from this content."""
+def stored_audit(version: DatasetVersion) -> AuditReport | None:
+    """Return the stored report if it was made by this code from this content."""
     if not (version.folder / AUDIT_FILE).exists() or not (version.folder / SCORES_FILE).exists():
         return None
     try:
@@ -100,5 +100,5 @@ def kept_audit(version: DatasetVersion) -> AuditReport | None:
         if (document["audit_version"], document["fingerprint"]) != (AUDIT_VERSION, version.fingerprint):
             return None
         return AuditReport.from_dict(document)
-    except (StorageError, KeyError, TypeError):  # damaged, or written by other code: it can be made again
+    except (StorageError, KeyError, TypeError):  # damaged, or written by other code: it can be repeated
         return None

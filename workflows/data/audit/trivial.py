@@ -1,4 +1,4 @@
-"""Trivial facts of a photo as numbers: what can be known of it without seeing what it shows."""
+"""Trivial facts of an image as numbers: what is known without seeing what it shows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pandas as pd
 
 Family = Literal["file", "light", "colour", "name"]
 
-_RARE = 5  # values of fewer photos than this are one: a small classifier can't learn them
+_RARE = 5  # values of fewer images than this are merged into one: a small classifier can't learn them
 
 
 @dataclass(frozen=True)
 class TrivialFact:
-    """A fact in the words of people, and the columns of :func:`trivial_table` that say it."""
+    """A fact, its name for people, and its columns in :func:`trivial_table`."""
 
     name: str
     words: str
@@ -25,7 +25,7 @@ class TrivialFact:
     columns: tuple[str, ...]
 
 
-# Where two facts give a label away equally well, the first is named.
+# Where two facts give a label away equally well, the first is reported.
 FACTS: tuple[TrivialFact, ...] = (
     TrivialFact("format", "the file format", "file", ("format", "mode")),
     TrivialFact("size", "the image size", "file", ("pixels",)),
@@ -49,10 +49,10 @@ _MEASURED = (
 
 
 def trivial_table(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the trivial facts of photos as numbers, in the order of `images`; what is unknown is -1.
+    """Return the trivial facts of images as numbers, in the order of `images`; unknown values are -1.
 
     Args:
-        images: columns of images.parquet and measured facts. Of `path`, only the file's own name is used: its
+        images: columns of images.parquet and measures. Of `path`, only the file's own name is used: its
             folders often are the label itself.
     """
     width, height = images["width"].to_numpy(float), images["height"].to_numpy(float)
@@ -78,12 +78,12 @@ def _prefix(stem: str) -> str:
 
 
 def _pattern(stem: str) -> str:
-    """`IMG_0042-b` -> `a_0-a`: letters and digits lose everything but their place."""
+    """`IMG_0042-b` -> `a_0-a`: runs of letters and digits are replaced by a placeholder."""
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", stem))[:20]
 
 
 def _codes(values: pd.Series) -> np.ndarray:
-    """Return a number for each value, the most frequent first; rare ones share the last."""
+    """Return a number for each value, the most frequent first; rare ones share the last number."""
     counts = values.value_counts()
     frequent = counts[counts >= _RARE].sort_index().sort_values(ascending=False, kind="stable")
     numbers = {value: number for number, value in enumerate(frequent.index)}
@@ -91,9 +91,9 @@ def _codes(values: pd.Series) -> np.ndarray:
 
 
 def bound_together(images: pd.DataFrame) -> np.ndarray:
-    """Return a number for each photo; photos that share content, perceptual hash or group have the same.
+    """Return a number for each image; images that share content, perceptual hash or group have the same.
 
-    A guesser that has seen the copy of a photo knows its label without any fact.
+    A classifier that has seen a copy of an image knows its label without any fact.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -1,1 +1,1 @@
-"""The ways in which people and programs lay out labelled images, each read into the same :class:`Scan`."""
+"""The layouts of labelled images written by people and programs, each read into the same :class:`Scan`."""

@@ -1,65 +1,30 @@
-"""Images that are named in a label file."""
+"""Images that are listed in a label file."""
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflows.data.folders import FoundFile, Listing
-from workflows.data.label_files import UNANSWERED, LabelFile
+from workflows.data.folders import Listing
+from workflows.data.label_files import LabelFile
+from workflows.data.layouts.places import Places
 from workflows.data.layouts.scan import Layout, Scan, SourceEntry, entry_of
-from workflows.errors import SourceError
+from workflows.data.reasons import MISSING, SEVERAL, UNANSWERED, UNLABELLED, UNNAMED
+from workflows.errors import ColumnsError, SourceError
 from workflows.store.names import counted
-
-_UPLOAD_MARK = re.compile(r"^[0-9a-f]{8}-")
-
-
-class _Places:
-    """Finds the file that a label file means."""
-
-    def __init__(self, files: Sequence[FoundFile], prefixes: Sequence[str], loose: bool) -> None:
-        self.files = {file.relative: file for file in files}
-        self._prefixes = prefixes
-        self._ends: dict[str, list[str]] = defaultdict(list)
-        if loose:
-            for file in files:
-                self._ends[file.relative.rpartition("/")[2]].append(file.relative)
-
-    def find(self, name: str) -> tuple[str, str]:
-        """Return the file's place (or the name itself, if there is no such file), and why it is not clear."""
-        for candidate in (name, *(name.removeprefix(prefix) for prefix in self._prefixes)):
-            if candidate in self.files:
-                return candidate, ""
-        return self._by_end(name) or self._by_end(_uploaded(name)) or (name, "")
-
-    def _by_end(self, name: str) -> tuple[str, str] | None:
-        alike = self._ends.get(name.rpartition("/")[2], [])
-        longer = [place for place in alike if f"/{place}".endswith(f"/{name}")]
-        if len(longer) > 1:
-            return name, f"several files have this name, e.g. {longer[0]} and {longer[1]}"
-        shorter = sorted((place for place in alike if name.endswith(f"/{place}")), key=len)
-        place = next(iter(longer or shorter[-1:]), None)
-        return (place, "") if place else None
-
-
-def _uploaded(name: str) -> str:
-    """Return a name without the eight hex digits that Label Studio puts before it."""
-    folder, slash, file = name.rpartition("/")
-    return f"{folder}{slash}{_UPLOAD_MARK.sub('', file)}"
 
 
 def by_labels(source: Path, listing: Listing, table: LabelFile, layout: Layout, prefixes: Sequence[str] = ()) -> Scan:
     """Join a label file with the images of a folder.
 
     Args:
-        prefixes: folders that names in the label file may begin with, although the listing's don't; with `/`.
+        prefixes: folders that names in the label file may begin with, although those in the listing don't; with `/`.
 
     Raises:
-        SourceError: two names with different labels mean the same file.
+        SourceError: two names with different labels match the same file, or no name matches any.
     """
-    places = _Places(listing.files, prefixes, table.loose)
+    files = {file.relative: file for file in listing.files}
+    places = Places(files, prefixes, loose=table.loose, joined=table.joined)
     reasons = dict(listing.ignored)
     found = Scan(source, layout, [], [], columns=table.columns, notes=list(table.notes))
     seen: dict[str, str | None] = {}
@@ -69,32 +34,54 @@ def by_labels(source: Path, listing: Listing, table: LabelFile, layout: Layout, 
         if place in seen:
             continue
         seen[place] = None
-        if table.loose and reason == UNANSWERED and place in places.files:
-            waiting.append(entry_of(places.files[place]))  # of a program for labelling: nobody got there yet
+        # marked as such, or from a labelling program: not labelled yet
+        if (reason == UNLABELLED or (table.loose and reason == UNANSWERED)) and place in files:
+            waiting.append(entry_of(files[place]))
         else:
             found.rejected.append((place, reason))
     for row in table.rows:
-        place, unclear = places.find(row.filename)
+        place, unclear = places.find(row.filename, row.split)
         if place in seen:
             _refuse_second_label(place, seen[place], row.label)
             continue
         seen[place] = row.label
-        if place in places.files:
-            found.entries.append(entry_of(places.files[place], row.label, row.split, row.attributes))
+        if place in files:
+            found.entries.append(entry_of(files[place], row.label, row.split, row.attributes))
         else:
-            missing = unclear or "named in the label file, but not in the folder"
-            found.rejected.append((row.filename, reasons.get(place, missing)))
-    if waiting:
-        found.notes.append(f"{counted(len(waiting), 'image')} not labelled there yet: taken without a label.")
-        found.entries += waiting
+            missing = reasons.get(place) or unclear or f"{MISSING}{places.hint(row.filename)}"
+            found.rejected.append((row.filename, missing))
+    _refuse_no_match(found, table, listing)
+    found.notes += places.notes() + _notes(waiting, found)
+    found.entries += waiting
     found.ignored = [item for item in listing.ignored if item[0] not in seen]
-    found.ignored += [(name, "not named in the label file") for name in places.files if name not in seen]
+    found.ignored += [(name, UNNAMED) for name in files if name not in seen]
     return found
+
+
+def _notes(waiting: Sequence[SourceEntry], found: Scan) -> list[str]:
+    notes = []
+    if waiting:
+        notes.append(f"{counted(len(waiting), 'image')} not labelled there yet: imported without a label.")
+    several = sum(reason.startswith(SEVERAL) for _, reason in found.rejected)
+    if several:
+        notes.append(f"{counted(several, 'image')} left out: an image can have only one label.")
+    return notes
+
+
+def _refuse_no_match(found: Scan, table: LabelFile, listing: Listing) -> None:
+    if table.rows and listing.files and not found.entries and all(r.startswith(MISSING) for _, r in found.rejected):
+        raise ColumnsError(
+            f"No image in {found.source} is listed in the label file: there, the first name is "
+            f"{table.rows[0].filename!r}; here, {listing.files[0].relative!r}.",
+            "Choose the folder that the names in the label file are relative to, or the column of file names.",
+            missing=["filename"],
+            problems=[f"{name}: {reason}" for name, reason in found.rejected],
+        )
 
 
 def _refuse_second_label(name: str, first: str | None, second: str) -> None:
     if first != second:
         labels = (
-            "a label and none" if first is None else f"two labels: {', '.join(sorted((repr(first), repr(second))))}"
+            "a label and no label" if first is None else f"two labels: {', '.join(sorted((repr(first), repr(second))))}"
         )
         raise SourceError(f"The label file gives {name!r} {labels}.", "Correct it; nothing was imported.")

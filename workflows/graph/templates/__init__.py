@@ -1,4 +1,4 @@
-"""Ready-made workflows, to start from by hand: each is a YAML file that says what it is for and its command."""
+"""Workflow templates: each is a YAML file with a description and its launch command."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def list_templates() -> list[str]:
 
 
 def template_text(name: str) -> str:
-    """Return a template as it stands in its file, comments included.
+    """Return a template's text, comments included.
 
     Raises:
         WorkflowError: no such template.
     """
     names = list_templates()
     if name not in names:
-        near = did_you_mean(name, names) or f"; there are {', '.join(names)}"
-        raise WorkflowError(f"There is no template {name!r}{near}.")
+        near = did_you_mean(name, names) or f"; available: {', '.join(names)}"
+        raise WorkflowError(f"No template is called {name!r}{near}.")
     return (files(__package__) / f"{name}{SUFFIX}").read_text(encoding="utf-8")

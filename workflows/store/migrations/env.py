@@ -2,11 +2,12 @@
 
 from alembic import context
 
-from workflows.store.tables import metadata
+from workflows.store import store  # noqa: F401 - declares all tables
+from workflows.store.tables import Record
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=Record.metadata,
     render_as_batch=True,  # SQLite can't alter most columns in place
 )
 with context.begin_transaction():

@@ -1,4 +1,4 @@
-"""Models and their champions, decisions, schedules, watched folders, and who is told."""
+"""Models and their champions, decisions, schedules, watched folders, and alerts."""
 
 import sqlalchemy as sa
 from alembic import op
