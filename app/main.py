@@ -10,6 +10,7 @@ import workflows  # noqa: F401 - first: it sets the switches that Streamlit read
 import streamlit as st  # isort: skip
 
 from app.client import client  # isort: skip
+from app.components.address import kept_address  # isort: skip
 from app.components.login import require_login, sign_out_link  # isort: skip
 
 ICON = Path(__file__).resolve().parent / "components" / "icon.png"
@@ -84,7 +85,8 @@ def main() -> None:
         return
     page = st.navigation({title: [_page(view) for view in views] for title, views in SECTIONS.items()})
     sign_out_link(client().store.home)
-    page.run()
+    with kept_address(page.url_path):
+        page.run()
 
 
 def _page(view: View) -> st.Page:

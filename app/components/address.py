@@ -1,19 +1,101 @@
 """The page's state in its address: `?step=12&view=matrix&cell=rose→tulip` opens exactly that, and follows changes.
 
 The address is the source of truth: widgets are set from it before they are drawn and write to it when they change.
+
+A browser sends its address with every rerun that it asks for. One that something else asks for (a part of the page that
+polls, say) in the moment of a choice brings the address from before the choice, which would undo it. So all writing goes
+through :func:`change_address`, which notes what the address was, and :func:`kept_address` puts back what such a rerun lost.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import streamlit as st
 
 ARROW = "→"
-OVERTAKEN_SECONDS = 0.7
-"""Seconds after a choice in which a rerun may still carry the address from before it."""
+OVERTAKEN_SECONDS = 1.0
+"""Seconds after the run that changed the address in which a rerun may still bring the one from before it. For as long,
+the browser's way back is not followed."""
+TRAIL = "address-trail"
+Address = frozenset[tuple[str, str]]
+
+
+@dataclass
+class _Trail:
+    """How this session's address changed.
+
+    Attributes:
+        page: which one is open. On another page all of this is forgotten.
+        newest: the address after the latest change.
+        left: addresses before changes, and when the run that left them ended, in seconds; infinity: it goes on.
+    """
+
+    page: str
+    newest: dict[str, str]
+    left: dict[Address, float]
+
+
+def change_address(changes: Mapping[str, str | None]) -> None:
+    """Change parameters of the address; those whose value is None are dropped, the others stay."""
+    before = _catch_up(_trail())
+    left = {name: value for name, value in before.items() if name not in changes}
+    replace_address(left | {name: value for name, value in changes.items() if value is not None})
+
+
+def replace_address(address: Mapping[str, str]) -> None:
+    """Give the address these parameters and no others."""
+    trail = _trail()
+    before, wanted = _catch_up(trail), dict(address)
+    if wanted != before:
+        trail.left[frozenset(before.items())] = math.inf
+        trail.left.pop(frozenset(wanted.items()), None)
+        trail.newest = wanted
+        _write(wanted)
+
+
+def _trail() -> _Trail:
+    trail: _Trail = st.session_state.setdefault(TRAIL, _Trail("", {}, {}))
+    return trail
+
+
+@contextmanager
+def kept_address(page: str) -> Iterator[None]:
+    """Draw a page within this: choices made a moment ago stay, whatever address this run came with.
+
+    Args:
+        page: its name.
+    """
+    trail: _Trail | None = st.session_state.get(TRAIL)
+    if trail is None or trail.page != page:
+        trail = st.session_state[TRAIL] = _Trail(page, {}, {})
+    _catch_up(trail)
+    try:
+        yield
+    finally:
+        now = time.monotonic()
+        trail.left = {each: min(at, now) for each, at in trail.left.items() if now - at < OVERTAKEN_SECONDS}
+
+
+def _catch_up(trail: _Trail) -> dict[str, str]:
+    """Put the newest address back if this run came with one from before it; return the address."""
+    address = st.query_params.to_dict()
+    left = trail.left.get(frozenset(address.items()))
+    if left is None or time.monotonic() - left >= OVERTAKEN_SECONDS:
+        return address
+    _write(trail.newest)
+    return dict(trail.newest)
+
+
+def _write(address: Mapping[str, str]) -> None:
+    if address:
+        st.query_params.from_dict(address)
+    else:
+        st.query_params.clear()
 
 
 @dataclass(frozen=True)
@@ -48,53 +130,22 @@ def parse_cell(text: str, classes: Sequence[str]) -> tuple[str, str] | None:
 def focus_on(*, cell: tuple[str, str] | None = None, label: str | None = None) -> None:
     """Show the images of a cell or a class; with neither, of no particular one."""
     shown = "matrix" if "cell" in st.query_params else "classes"
-    had = [st.query_params.pop(name, None) for name in ("cell", "class")]
-    if any(had) and cell is None and label is None and "view" not in st.query_params:
-        st.query_params["view"] = shown  # stay in the same view
-    if cell is not None:
-        st.query_params["cell"] = ARROW.join(cell)
-    if label is not None:
-        st.query_params["class"] = label
+    had = "cell" in st.query_params or "class" in st.query_params
+    if had and cell is None and label is None and "view" not in st.query_params:
+        change_address({"view": shown})  # stay in the same view
+    change_address({"cell": None if cell is None else ARROW.join(cell), "class": label})
 
 
 def bind(parameter: str, options: Sequence[str], default: str, key: str) -> Callable[[], None]:
     """Set the widget `key` from the address; return its `on_change`, which writes the address."""
-    last = f"{key}-last-choice"
-
-    def write(chosen: str | None) -> None:
-        if chosen is None or chosen == default:
-            st.query_params.pop(parameter, None)
-        else:
-            st.query_params[parameter] = chosen
 
     def note() -> None:
         chosen = st.session_state.get(key)
-        st.session_state[last] = _Choice(st.query_params.get(parameter), chosen, time.monotonic())
-        write(chosen)
+        change_address({parameter: None if chosen == default else chosen})
 
-    choice: _Choice | None = st.session_state.get(last)
-    if choice is not None and choice.is_newer_than(st.query_params.get(parameter)):
-        write(choice.chosen)
     wanted = st.query_params.get(parameter)
     st.session_state[key] = wanted if wanted in options else default
     return note
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """The latest choice, and the address before it."""
-
-    before: str | None
-    chosen: str | None
-    at: float
-
-    def is_newer_than(self, address: str | None) -> bool:
-        """Return whether this address is one from before the choice.
-
-        A rerun that something else triggered (a job that ended, say) just when a person chose may come after
-        the choice with the address from before it. Without this the choice would be undone.
-        """
-        return address == self.before and time.monotonic() - self.at < OVERTAKEN_SECONDS
 
 
 def pick_view(titles: Mapping[str, str], default: str, key: str) -> str:

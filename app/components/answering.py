@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.inference import ServerDown
+from app.components.address import change_address
 from app.components.page import Action, empty_state, go, guarded, plain, show_error, state_badge
 from app.components.verdict import verdict_line
 from workflows.errors import FieldguideError, ModelError, RunError
@@ -187,15 +188,13 @@ def _choice(found: list[Answerer], key: str, follow: bool) -> Answerer:
 
 
 def _address(chosen: Answerer) -> None:
-    st.query_params.pop("run" if chosen.parameter == "model" else "model", None)
-    st.query_params[chosen.parameter] = chosen.value
+    change_address({"run": None, "model": None, chosen.parameter: chosen.value})
     if chosen.parameter == "run":
         st.session_state["last-run"] = chosen.value  # other pages start with it
 
 
 def _forget_address() -> None:
-    for name in ("run", "model"):
-        st.query_params.pop(name, None)
+    change_address({"run": None, "model": None})
 
 
 def _nothing_trained(key: str) -> None:

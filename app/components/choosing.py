@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.components.address import replace_address
+
 
 def chosen_row(rows: pd.DataFrame | Sequence[Mapping[str, Any]], *, key: str, **options: Any) -> int | None:
     """Draw a table; return the number of the row that is chosen, from 0, or None.
@@ -44,11 +46,11 @@ def choose_another(label: str, names: Sequence[str], shown: str, *, parameter: s
     key = f"another-{parameter}"
 
     def choose() -> None:
-        st.query_params.from_dict({parameter: st.session_state[key]})
+        replace_address({parameter: st.session_state[key]})
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.session_state[key] = shown
         st.selectbox(label, names, key=key, width=width, on_change=choose)
         if st.button(f"All {label.lower()}s", icon=":material/list:", key=f"all-{parameter}"):
-            st.query_params.clear()
+            replace_address({})
             st.rerun()

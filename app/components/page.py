@@ -17,6 +17,7 @@ import pandas as pd
 import streamlit as st
 
 from app.client import client
+from app.components.address import change_address
 from app.components.lists import whole_list
 from app.words import duration, metric, percent, size_of
 from workflows.errors import FieldguideError
@@ -185,10 +186,11 @@ def _pick(label: str, parameter: str, options: Sequence[str], key: str, called: 
     st.session_state[widget] = wanted if wanted in options else options[0]
 
     def note() -> None:
-        st.query_params[parameter] = st.session_state[widget]
+        change_address({parameter: st.session_state[widget]})
 
     chosen = st.selectbox(label, options, key=widget, on_change=note, format_func=called)
-    st.session_state[last] = st.query_params[parameter] = chosen
+    change_address({parameter: chosen})
+    st.session_state[last] = chosen
     return chosen
 
 

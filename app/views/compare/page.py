@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.models import ModelVersion
+from app.components.address import change_address
 from app.components.charts import PERCENT, curves_chart
 from app.components.comparison import changed_images, class_changes, metric_changes
 from app.components.next_steps import Lead, next_steps
@@ -59,7 +60,7 @@ def _pick_runs() -> list[str]:
     st.session_state["compare-runs"] = [run for run in listed_runs if run in known]
 
     def note() -> None:
-        st.query_params["runs"] = ",".join(st.session_state["compare-runs"])
+        change_address({"runs": ",".join(st.session_state["compare-runs"])})
 
     return st.multiselect(
         "Runs",

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.datasets import SPLITS, DatasetVersion
+from app.components.address import change_address
 from app.components.gallery import clear_selection
 from app.components.page import count, guarded, plain
 
@@ -120,7 +121,7 @@ def change(edit: Callable[[], DatasetVersion], after_labels_of: str = "") -> Non
         version = edit()
         clear_selection(GALLERY)
         st.session_state.pop("browse-everything", None)
-        st.query_params.pop("image", None)
+        change_address({"image": None})
         report_done(f"Version {version.number}: {version.reason}.")
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from app.client import client
 from app.client.datasets import SPLITS, DatasetVersion, Query
 from app.client.images import NO_SPLIT
-from app.components.address import bind
+from app.components.address import bind, change_address
 from app.components.gallery import Tile, gallery, pager
 from app.views.data.actions import GALLERY, action_bar, choose, chosen_among
 from app.views.data.jobs import HERE_ALREADY, brought_again
@@ -70,7 +70,7 @@ def _filters(version: DatasetVersion) -> tuple[Query, str]:
     text = four.text_input(
         "Search", value=st.query_params.get("search", ""), placeholder="part of a name", key="browse-text"
     )
-    _note_text(text.strip())
+    change_address({"search": text.strip() or None})
     among = again if show == HERE_ALREADY else client().datasets.among(version, show)
     return Query(label=label, split=split, text=text.strip(), among=among), show
 
@@ -78,13 +78,6 @@ def _filters(version: DatasetVersion) -> tuple[Query, str]:
 def plain_title(text: str) -> str:
     """Return a title on one line; widgets show it as text."""
     return " ".join(text.split())
-
-
-def _note_text(text: str) -> None:
-    if text:
-        st.query_params["search"] = text
-    else:
-        st.query_params.pop("search", None)
 
 
 @st.fragment
@@ -123,11 +116,9 @@ def _open_wanted(rows: pd.DataFrame) -> None:
 
 
 def _note_image(chosen: Sequence[str]) -> None:
+    change_address({"image": chosen[0] if len(chosen) == 1 else None})
     if len(chosen) == 1:
-        st.query_params["image"] = chosen[0]
         st.session_state["browse-opened"] = chosen[0]
-    else:
-        st.query_params.pop("image", None)
 
 
 def _tiles(version: DatasetVersion, part: pd.DataFrame, notes: dict[str, str]) -> list[Tile]:

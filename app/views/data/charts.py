@@ -12,6 +12,7 @@ import streamlit as st
 from app.client import client
 from app.client.datasets import SPLITS, DatasetVersion
 from app.client.images import NO_SPLIT, Images
+from app.components.address import change_address
 from app.components.charts import styled
 from app.components.page import colours, count
 
@@ -58,8 +59,7 @@ def _classes(images: Images) -> None:
     chosen = event.get("selection", {}).get("picked", [])
     if chosen and chosen[0].get("class") in counts.index:
         del st.session_state["classes-chart"]
-        st.query_params["class"] = chosen[0]["class"]
-        st.query_params.pop("view", None)
+        change_address({"class": chosen[0]["class"], "view": None})
         st.rerun()
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.datasets import DatasetVersion
+from app.components.address import change_address, replace_address
 from app.components.marks import mark_bar
 from app.components.page import ago, count, go, guarded, plain
 from app.views.data.actions import change
@@ -43,26 +44,25 @@ def pick() -> str:
             if chosen in known and st.button("Train", key="data-train", icon=":material/play_arrow:", type="primary"):
                 go("workflow", dataset=chosen)
     if chosen != NEW:
-        st.query_params["dataset"] = st.session_state["last-dataset"] = chosen
+        change_address({"dataset": chosen})
+        st.session_state["last-dataset"] = chosen
     return chosen
 
 
 def _note() -> None:
     """Another data set was chosen: drop the previous one's parameters from the address."""
     chosen = st.session_state["data-dataset"]
-    for each in ("new", "class", "split", "finding", "image", "search", "version", "against"):
-        st.query_params.pop(each, None)
     for each in ("browse-text", "browse-page", "browse-everything", "delete-show", "delete-name"):
         st.session_state.pop(each, None)
     if chosen == NEW:
         _begin()
     else:
-        st.query_params["dataset"] = chosen
+        dropped = ("new", "class", "split", "finding", "image", "search", "version", "against")
+        change_address({"dataset": chosen, **dict.fromkeys(dropped)})
 
 
 def _begin() -> None:
-    st.query_params.clear()
-    st.query_params["new"] = "1"
+    replace_address({"new": "1"})
 
 
 def facts(version: DatasetVersion) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from app.client import client
 from app.client.datasets import DatasetVersion, ImageChange
 from app.client.marks import version_key
+from app.components.address import change_address
 from app.components.choosing import chosen_row
 from app.components.gallery import Tile, gallery
 from app.components.lists import whole_list
@@ -85,8 +86,7 @@ def _versions(changes: list[DatasetVersion]) -> int:
         },
     )
     if chosen is not None:
-        for name in (LOOKED, AGAINST):
-            st.query_params.pop(name, None)
+        change_address(dict.fromkeys((LOOKED, AGAINST)))
         return chosen
     return next((place for place, each in enumerate(changes) if str(each.number) == st.query_params.get(LOOKED)), 0)
 

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.client import client
 from app.client.evaluation import EvaluationPoint, Subject
 from app.client.step_evaluation import StepEvaluation
+from app.components.address import change_address
 from app.components.charts import PERCENT, steps_chart
 from app.components.page import count, percent, plain
 from app.components.verdict import verdict_line
@@ -74,11 +75,11 @@ def _wanted(subject: Subject) -> EvaluationPoint:
 
 def _note_source(subject: Subject) -> None:
     source = st.session_state["evaluation-source"]
-    st.query_params["step"] = str(subject.steps[-1]) if source == "steps" else str(source)
+    change_address({"step": str(subject.steps[-1]) if source == "steps" else str(source)})
 
 
 def _note_step() -> None:
-    st.query_params["step"] = str(st.session_state["evaluation-step"])
+    change_address({"step": str(st.session_state["evaluation-step"])})
 
 
 @st.fragment(run_every=WATCH_SECONDS)
@@ -114,7 +115,7 @@ def say_which(subject: Subject, point: EvaluationPoint) -> None:
 
 
 def _go_to(step: int) -> None:
-    st.query_params["step"] = str(step)
+    change_address({"step": str(step)})
 
 
 def show_steps(subject: Subject, point: EvaluationPoint) -> None:

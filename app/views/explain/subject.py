@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.drops import MAX_PHOTO_BYTES
+from app.components.address import change_address
 from app.components.gallery import Tile, Tone, gallery, pager
 from app.components.page import count, percent, plain
 from app.components.uploads import drop_zone
@@ -137,7 +138,8 @@ def _offer(run_id: str, found: pd.DataFrame) -> None:
     tiles = [_tile(image_id, row, thumbs.get(str(image_id))) for image_id, row in page.iterrows()]
     clicked = gallery(tiles, key="explain-images", columns=3)
     if clicked and clicked[0] != st.session_state.get("explain-clicked"):
-        st.session_state["explain-clicked"] = st.query_params["image"] = clicked[0]
+        st.session_state["explain-clicked"] = clicked[0]
+        change_address({"image": clicked[0]})
 
 
 def _tile(image_id: Hashable, row: pd.Series, thumb: object) -> Tile:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.models import DECISION_TITLES, DecisionRecord
+from app.components.address import change_address
 from app.components.choosing import chosen_row
 from app.components.clock import clock
 from app.components.comparison import Sides, changed_images, class_changes, metric_changes
@@ -54,14 +55,14 @@ def decisions_panel(name: str) -> None:
         },
     )
     if chosen is not None:
-        st.query_params["decision"] = found[chosen].decision_id
+        change_address({"decision": found[chosen].decision_id})
     wanted = st.query_params.get("decision", found[0].decision_id)
     with guarded():
         decision_detail(client().models.decision(wanted))
 
 
 def _unbind() -> None:
-    st.query_params.pop("decision", None)
+    change_address({"decision": None})
 
 
 def decision_detail(decision: DecisionRecord) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.models import ModelBrief, ModelVersion
+from app.components.address import replace_address
 from app.components.choosing import chosen_row
 from app.components.page import ago, guarded, plain
 from app.words import judged_cells
@@ -97,8 +98,7 @@ def register_form(model: str | None, key: str) -> None:
         with guarded():
             version = models.register(str(name or ""), run, reason)
             st.session_state["models-said"] = f"Run {run} is {version} now."
-            st.query_params.clear()
-            st.query_params["model"] = version.model
+            replace_address({"model": version.model})
             st.rerun()
     st.caption(
         "The images that judged the run are stored with the version, and challengers are compared with it on them: its "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.client import client
-from app.components.address import pick_view
+from app.components.address import change_address, pick_view
 from app.components.choosing import choose_another
 from app.components.next_steps import Lead, next_steps
 from app.components.page import Action, empty_state, guarded, header
@@ -35,7 +35,7 @@ def main() -> None:
         wanted = st.query_params.get("model")
         if wanted is None and "decision" in st.query_params:
             wanted = client().models.decision(st.query_params["decision"]).model
-            st.query_params.update({"model": wanted, "view": "decisions"})
+            change_address({"model": wanted, "view": "decisions"})
         if wanted is not None and wanted not in names:
             client().models.get(wanted)  # raises with what is wrong, and which models exist
         if wanted is None:
@@ -51,7 +51,7 @@ def _all() -> None:
         return
     chosen = model_table(models)
     if chosen is not None:
-        st.query_params["model"] = chosen
+        change_address({"model": chosen})
         st.rerun()
     led_here = "run" in st.query_params
     with st.expander("Make a finished run a model's version", expanded=led_here, icon=":material/add:"):

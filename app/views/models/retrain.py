@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.models import DECISION_TITLES, RetrainSettings
+from app.components.address import change_address
 from app.components.background_jobs import follow_background_job
 from app.components.page import guarded, plain
 from app.views.models.form import schema_fields
@@ -50,6 +51,5 @@ def _outcome(decision_id: str) -> None:
         decision = client().models.decision(decision_id)
         st.markdown(f"**{DECISION_TITLES.get(decision.outcome, decision.outcome)}.** {plain(decision.reason)}")
         if st.button("Show the decision", key=f"decided-{decision_id}", icon=":material/balance:"):
-            st.query_params["view"] = "decisions"
-            st.query_params["decision"] = decision_id
+            change_address({"view": "decisions", "decision": decision_id})
             st.rerun(scope="app")

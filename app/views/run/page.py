@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.client import client
+from app.components.address import change_address, replace_address
 from app.components.marks import mark_bar
 from app.components.next_steps import Lead, next_steps
 from app.components.now import activity
@@ -28,12 +29,12 @@ def main() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("All runs", key="run-all", icon=":material/arrow_back:", type="tertiary"):
-            st.query_params.clear()
+            replace_address({})
             st.rerun()
     with guarded():
         run = client().runs.get(run_id)
         if run.run_id != run_id:
-            st.query_params["run"] = run.run_id
+            change_address({"run": run.run_id})
         title = client().marks.get("run", run.run_id).title
         header(title or run.run_id, run.run_id if title else "")
         mark_bar("run", run.run_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.client import client
+from app.components.address import change_address
 from app.components.asking_first import stop_button
 from app.components.page import ago, duration, go, guarded, percent, plain, show_error, size_of, state_badge
 from app.components.stages import stage_title
@@ -219,5 +220,5 @@ def _delete(run_id: str) -> None:
         st.markdown("The run with its checkpoints, predictions, pictures and report. This can't be undone.")
         if st.button("Delete it", key="live-delete", type="primary", icon=":material/delete:"):
             client().runs.delete(run_id)
-            st.query_params.pop("run", None)
+            change_address({"run": None})
             st.rerun()

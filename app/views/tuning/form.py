@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.client import client
+from app.components.address import change_address
 from app.components.background_jobs import follow_background_job
 from app.components.page import guarded, plain
 from workflows.goals import DEFAULT_GOAL, GOALS
@@ -94,6 +95,6 @@ def beginnings() -> None:
         st.session_state.pop("tuning-begun")
         newest = client().tuning.ids()[:1]
         if newest:
-            st.query_params["study"] = newest[0]
+            change_address({"study": newest[0]})
             st.toast(f"{plain(newest[0])} has begun.", icon=":material/tune:")
             st.rerun()

@@ -7,6 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.client import client
+from app.components.address import change_address
 from app.components.choosing import choose_another, chosen_row
 from app.components.page import Action, ago, empty_state, guarded, header
 from app.views.tuning.form import begin_form, beginnings
@@ -54,7 +55,7 @@ def _all() -> None:
         )
         st.caption("Choose a tuning to see its trials and its result.")
         if chosen is not None:
-            st.query_params["study"] = found[chosen].study_id
+            change_address({"study": found[chosen].study_id})
             st.rerun()
     with st.expander("Start a tuning", expanded=not found, icon=":material/add:"):
         begin_form()

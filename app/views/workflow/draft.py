@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.workflows import Advice
+from app.components.address import change_address
 from workflows.goals import DEFAULT_GOAL, GOALS
 
 START = "train-start"
@@ -57,9 +58,7 @@ def asked_source(dataset: str) -> tuple[str, str, str]:
 
 def come_from(name: str, value: str) -> None:
     """Switch the page to this source; earlier changes are discarded."""
-    for other in ("run", "saved", "upload", "goal"):
-        st.query_params.pop(other, None)
-    st.query_params[name] = value
+    change_address({**dict.fromkeys(("run", "saved", "upload", "goal")), name: value})
     st.session_state.pop(KEY, None)
 
 
@@ -98,7 +97,7 @@ def _from(source: tuple[str, str, str], advice: Advice) -> Workflow:
         uploaded = st.session_state.get("workflow-uploaded")
         if uploaded is not None and uploaded[0] == value:
             return uploaded[1]
-        st.query_params.pop("upload")  # of another session
+        change_address({"upload": None})  # of another session
         return advice.workflows[DEFAULT_GOAL]
     return advice.workflows[value]
 
