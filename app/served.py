@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.runtime import LOOPBACK
 from flows.studio_file import Part, read_studio
 from workflows.errors import StorageError, UsageError
-from workflows.serving.listening import ServingError, open_socket
+from workflows.serving.listening import ANYWHERE, ServingError, interface_addresses, is_loopback, open_socket, url_of
 from workflows.store.files import read_json, stored_secret, write_json
 from workflows.store.locks import hold
 from workflows.store.store import Store
@@ -29,15 +29,17 @@ class Served:
     """One model that is to be served, under its name: its champion answers.
 
     Attributes:
-        port: on the loopback interface.
+        port: where it listens.
         author: who started it.
         since: when, ISO 8601, UTC.
+        host: the address of the interface that it listens on; `0.0.0.0`: all of this machine's.
     """
 
     model: str
     port: int
     author: str
     since: str
+    host: str = LOOPBACK[0]
 
     @property
     def part(self) -> str:
@@ -46,8 +48,19 @@ class Served:
 
     @property
     def address(self) -> str:
-        """Where it answers."""
-        return f"http://{LOOPBACK[0]}:{self.port}"
+        """Where it answers programs of this machine."""
+        return url_of(LOOPBACK[0] if self.host in ANYWHERE else self.host, self.port)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it answers programs of other machines; empty if it doesn't."""
+        if is_loopback(self.host):
+            return []
+        if self.host not in ANYWHERE:
+            return [url_of(self.host, self.port)]
+        found = (each for each in interface_addresses() if ":" in self.host or ":" not in each)
+        # those with a percent sign hold only together with the name of an interface
+        return [url_of(each, self.port) for each in found if not is_loopback(each) and "%" not in each]
 
 
 @dataclass(frozen=True)
@@ -92,17 +105,18 @@ def served_changed(home: Path) -> tuple[int, int]:
         return 0, 0
 
 
-def start_serving(store: Store, model: str, port: int | None = None) -> Served:
+def start_serving(store: Store, model: str, port: int | None = None, host: str = LOOPBACK[0]) -> Served:
     """Record that a model is to be served: the running studio starts it at once, a later one when it starts.
 
     Args:
         model: its name; its champion answers, also when that changes.
         port: default the first free one.
+        host: the address of an interface of this machine; see :class:`Served`.
 
     Raises:
         ModelError: there is no such model, or it has no champion.
         UsageError: it is served already.
-        ServingError: the port is in use.
+        ServingError: the port is in use, or this machine has no such address.
         StorageError: the record or the token can't be read or written.
     """
     from workflows.data.publishing import resolve_author  # Pandas, which the studio's supervisor can do without
@@ -114,8 +128,8 @@ def start_serving(store: Store, model: str, port: int | None = None) -> Served:
         for each in known:
             if each.model == model:
                 raise UsageError(f"{model} is served already, at {each.address}.", "Stop it first to change its port.")
-        chosen = _free_port(port, {each.port for each in known})
-        served = Served(model, chosen, resolve_author(), datetime.now(UTC).isoformat())
+        chosen = _free_port(host, port, {each.port for each in known})
+        served = Served(model, chosen, resolve_author(), datetime.now(UTC).isoformat(), host)
         stored_secret(token_file(store.home, model))
         write_json(_file(store.home), [asdict(each) for each in (*known, served)])
     return served
@@ -165,17 +179,18 @@ def _last_words(log: Path) -> str:
     return lines[-1] if lines else ""
 
 
-def _free_port(wanted: int | None, taken: set[int]) -> int:
+def _free_port(host: str, wanted: int | None, taken: set[int]) -> int:
     """Return a port that nothing listens on, and that no other served model has. Raises ServingError."""
     if wanted is not None:
         if wanted in taken:
             raise ServingError(f"Port {wanted} is another served model's.", "Choose another port.")
-        open_socket(LOOPBACK[0], wanted).close()
+        open_socket(host, wanted).close()
         return wanted
+    open_socket(host, 0).close()  # says what is wrong with the address, if anything is
     for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
         try:
             if port not in taken:
-                open_socket(LOOPBACK[0], port).close()
+                open_socket(host, port).close()
                 return port
         except ServingError:
             continue

@@ -21,11 +21,9 @@ from flows.runtime import LOOPBACK, studio_server_command, studio_server_environ
 from flows.studio_file import StudioFile, read_studio
 from workflows import settings
 from workflows.errors import FieldguideError, StorageError, UsageError
-from workflows.serving.listening import is_loopback
+from workflows.serving.listening import ANYWHERE, interface_addresses, is_loopback, url_of
 from workflows.store.files import stored_secret
 from workflows.store.locks import FileLock
-
-ANYWHERE = ("0.0.0.0", "::")
 
 
 class StudioError(FieldguideError):
@@ -42,8 +40,7 @@ class ListenAddress:
     @property
     def url(self) -> str:
         """The address to open."""
-        host = "127.0.0.1" if self.host in ANYWHERE else self.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return url_of(LOOPBACK[0] if self.host in ANYWHERE else self.host, self.port)
 
     @property
     def is_exposed(self) -> bool:
@@ -53,7 +50,11 @@ class ListenAddress:
     @property
     def host_names(self) -> tuple[str, ...]:
         """The host names that a request may address the studio by."""
-        own = (self.host,) if self.host not in ANYWHERE else (socket.gethostname(), socket.getfqdn(), *_addresses())
+        own = (
+            (self.host,)
+            if self.host not in ANYWHERE
+            else (socket.gethostname(), socket.getfqdn(), *interface_addresses())
+        )
         named = tuple(name for name in (settings.HOSTS.read() or "").split(",") if name)
         return tuple(dict.fromkeys(["localhost", *LOOPBACK, "[::1]", "::1", *(own if self.is_exposed else ()), *named]))
 
@@ -67,14 +68,6 @@ class ListenAddress:
                 f"Can't listen on {self.host} port {self.port}: {error.strerror or error}.",
                 f"If something else uses it, choose another port: fieldguide up --port {self.port + 1}",
             ) from error
-
-
-def _addresses() -> list[str]:
-    """The addresses of this machine's interfaces."""
-    import psutil
-
-    families = (socket.AF_INET, socket.AF_INET6)
-    return [a.address for found in psutil.net_if_addrs().values() for a in found if a.family in families]
 
 
 def check_access(home: Path, address: ListenAddress) -> None:
@@ -230,9 +223,10 @@ class Studio:
     def _served_service(self, served: Served) -> Service:
         token = token_file(self.home, served.model)
         what = ("--run", served.model, "--pinned", "--port", str(served.port), "--token-file", str(token))
+        where = ("--host", served.host, "--parent", str(os.getpid()))
         return Service(
             served.part,
-            lambda: _python("workflows.serving", *what, "--parent", str(os.getpid())),
+            lambda: _python("workflows.serving", *what, *where),
             health=lambda: f"{served.address}/health",
         )
 

@@ -14,8 +14,9 @@ from app.served import (
     stop_serving,
     token_file,
 )
+from flows.runtime import LOOPBACK
 from workflows.serving.answers import Health, PredictAnswer
-from workflows.serving.listening import read_token
+from workflows.serving.listening import ANYWHERE, read_token
 from workflows.store.store import Store
 
 __all__ = ["Health", "PredictAnswer", "Served", "ServedState", "Serving"]
@@ -38,9 +39,18 @@ class Serving:
         """Return how a model stands that is to be served; None if it is not. Raises StorageError if the record can't be read."""
         return next((each for each in served_states(self._store.home) if each.served.model == model), None)
 
-    def start(self, model: str, port: int | None = None) -> Served:
-        """Have a model served; see :func:`app.served.start_serving`. Raises ModelError, UsageError, ServingError, StorageError."""
-        return start_serving(self._store, model, port)
+    def start(self, model: str, port: int | None = None, *, network: bool = False) -> Served:
+        """Have a model served; see :func:`app.served.start_serving`.
+
+        Args:
+            model: its name.
+            port: default the first free one.
+            network: to other machines, too.
+
+        Raises:
+            ModelError, UsageError, ServingError, StorageError: as there.
+        """
+        return start_serving(self._store, model, port, ANYWHERE[0] if network else LOOPBACK[0])
 
     def stop(self, model: str) -> None:
         """End that, and revoke the token. Raises UsageError if it is not served."""

@@ -27,7 +27,9 @@ def serve(
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option(help=f"Address to listen on. Default {HOST}. Other machines' access needs --token-file."),
+        typer.Option(
+            help=f"Address to listen on. Default {HOST}. Other machines' access needs --token-file, or --studio."
+        ),
     ] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="A file with the token that every request must carry (16 characters or more).")
@@ -45,13 +47,13 @@ def serve(
     """Answer HTTP requests with a run's classifier until Ctrl-C: predictions, explanations, similar images."""
     out = Output(as_json)
     if listed or studio or stop:
-        chosen = host is not None or token_file is not None or device != "auto" or (port is not None and not studio)
+        chosen = token_file is not None or device != "auto" or ((port is not None or host is not None) and not studio)
         if chosen or (studio and stop):
             raise UsageError(
-                "The studio chooses address, token and device of the models that it serves.",
-                "Give one of --list, --studio and --stop, and with --studio at most --port.",
+                "The studio chooses token and device of the models that it serves.",
+                "Give one of --list, --studio and --stop, and with --studio at most --host and --port.",
             )
-        _studio(out, run, port, studio, stop)
+        _studio(out, run, (host or HOST, port or None), studio, stop)
         return
     from workflows.serving.limits import Settings
     from workflows.serving.listening import is_loopback, open_socket, read_token
@@ -96,7 +98,7 @@ def serve(
     serve_models(store, settings, listener, ready)
 
 
-def _studio(out: Output, model: str, port: int | None, start: bool, stop: bool) -> None:
+def _studio(out: Output, model: str, where: tuple[str, int | None], start: bool, stop: bool) -> None:
     """Have the studio serve a model, or end that; then list what it serves."""
     from app.client.serving import Serving
     from app.served import served_states, start_serving, stop_serving, token_file
@@ -104,7 +106,8 @@ def _studio(out: Output, model: str, port: int | None, start: bool, stop: bool) 
 
     store = Store()
     if start:
-        start_serving(store, model, port or None)
+        host, port = where
+        start_serving(store, model, port, host)
     if stop:
         stop_serving(store, model)
     states = served_states(store.home)
@@ -112,7 +115,7 @@ def _studio(out: Output, model: str, port: int | None, start: bool, stop: bool) 
     rows = [
         [
             state.served.model,
-            state.served.address,
+            ", ".join([state.served.address, *state.served.addresses]),
             state.state,
             *_counted(health),
             token_file(store.home, state.served.model),
@@ -123,6 +126,7 @@ def _studio(out: Output, model: str, port: int | None, start: bool, stop: bool) 
         {
             **asdict(state.served),
             "address": state.served.address,
+            "addresses": state.served.addresses,
             "docs": f"{state.served.address}/docs",
             "token_file": token_file(store.home, state.served.model),
             "state": state.state,
@@ -151,6 +155,7 @@ def register(app: typer.Typer) -> None:
             "fieldguide serve latest",
             "fieldguide serve birds",
             "fieldguide serve birds --studio",
+            "fieldguide serve birds --studio --host 0.0.0.0",
             "fieldguide serve --list",
             "curl -F files=@photo.jpg http://127.0.0.1:8000/predict",
         ),

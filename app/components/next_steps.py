@@ -68,12 +68,12 @@ def _is_here(lead: Lead) -> bool:
 def leads_of(progress: Progress) -> list[Lead]:
     """Return the ways on from where a data set stands."""
     dataset, run, model = progress.dataset, progress.run_id, progress.model
-    evaluate = Lead("Look at its mistakes", "evaluation", "grid_on", {"run": run})
+    if progress.next == "evaluate":
+        return [mistakes_of(run), Lead("Register it as a model", "models", "inventory_2", {"run": run})]
     found = {
         "look": [Lead("Check the photos", "data", "fact_check", {"dataset": dataset, "view": "audit"})],
         "train": [Lead("Set up a training", "workflow", "play_arrow", {"dataset": dataset})],
         "watch": [Lead("Watch the run", "run", "show_chart", {"run": run})],
-        "evaluate": [evaluate, Lead("Register it as a model", "models", "inventory_2", {"run": run})],
         "schedule": [
             Lead("Schedule its retraining", "schedules", "schedule", {"model": model}),
             Lead("Use it on new photos", "predict", "image_search", {"model": model}),
@@ -84,6 +84,12 @@ def leads_of(progress: Progress) -> list[Lead]:
         ],
     }
     return found[progress.next]
+
+
+def mistakes_of(run_id: str) -> Lead:
+    """Return the way to a finished run's mistakes: on the images that its accuracy is of, test images where it has any."""
+    query = {"run": run_id} | ({"step": "test"} if "test" in client().evaluation.subject(run_id).finals else {})
+    return Lead("Look at its mistakes", "evaluation", "grid_on", query)
 
 
 def path_line(progress: Progress | None) -> str:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ from tests.processes import fieldguide
 from tests.servers import free_port
 from workflows.errors import ModelError, StorageError, UsageError
 from workflows.registry import models as registry
-from workflows.serving.listening import ServingError
+from workflows.serving.listening import ServingError, is_loopback
 from workflows.store.store import Store
 
 pytestmark = pytest.mark.timeout(1200)
@@ -92,10 +93,39 @@ def test_a_damaged_record_is_an_error_and_stops_no_server(store: Store) -> None:
 
 
 def test_options_of_a_server_of_ones_own_are_refused_with_the_studios(store: Store) -> None:
-    for options in (("--host", "0.0.0.0"), ("--device", "cpu"), ("--stop",)):
+    for options in (("--token-file", "token"), ("--device", "cpu"), ("--stop",)):
         refused = fieldguide(store.home, "serve", MODEL, "--studio", *options)
         assert refused.code == 2, options
         assert read_served(store.home) == []
+
+
+def test_a_model_is_served_to_other_machines_where_that_was_asked_for(store: Store) -> None:
+    ours = start_serving(store, MODEL)
+    assert (ours.host, ours.addresses) == ("127.0.0.1", [])
+    record = store.home / "studio" / "serving.json"
+    older = [{name: value for name, value in each.items() if name != "host"} for each in json.loads(record.read_text())]
+    record.write_text(json.dumps(older))  # as earlier versions wrote it
+    assert read_served(store.home) == [ours]
+    stop_serving(store, MODEL)
+    with pytest.raises(ServingError):
+        start_serving(store, MODEL, host="192.0.2.1")  # reserved for documentation: no interface has it
+    (document,) = fieldguide(store.home, "serve", MODEL, "--studio", "--host", "0.0.0.0", "--json").document
+    (served,) = read_served(store.home)
+    assert (served.host, document["addresses"]) == ("0.0.0.0", served.addresses)
+    assert served.address == f"http://127.0.0.1:{served.port}"
+    assert all(not is_loopback(str(urlsplit(each).hostname)) for each in served.addresses)
+
+
+def test_the_page_asks_who_may_use_the_model(store: Store) -> None:
+    test = page(model=MODEL, view="serve")
+    assert test.radio(key="serve-reach").value != "network"  # nobody else, unless it is asked for
+    test.radio(key="serve-reach").set_value("network").run()
+    fine(test.button(key="serve-start").click().run())
+    (served,) = read_served(store.home)
+    assert served.host == "0.0.0.0"
+    for address in served.addresses:
+        assert address in words(test)
+        assert any(address in code.value for code in test.code)
 
 
 def test_the_state_is_that_of_the_process_with_its_last_words(store: Store) -> None:
@@ -177,7 +207,7 @@ def test_a_served_model_answers_with_the_shown_code_also_after_a_restart(trained
     for attempt in range(2):
         with running_studio(home) as studio:
             client = Client(home)
-            served = client.serving.start(MODEL, free_port()) if attempt == 0 else read_served(home)[0]
+            served = client.serving.start(MODEL, free_port(), network=True) if attempt == 0 else read_served(home)[0]
             _runs(client, served)
             token = client.serving.token(served)
             expected = client.serving.predict(served, "photo.jpg", photo.read_bytes()).results[0]
@@ -185,9 +215,12 @@ def test_a_served_model_answers_with_the_shown_code_also_after_a_restart(trained
                 label, confidence, judgement = _told(language, _executed(language, code, tmp_path))
                 assert (label, judgement) == (expected.label, "to review" if expected.to_review else "accepted")
                 assert float(confidence) == pytest.approx(expected.confidence, abs=1e-5)
-            assert httpx.post(f"{served.address}/predict", files={"files": b"x"}, trust_env=False).status_code == 401
+            for address in (served.address, *served.addresses):
+                refused = httpx.post(f"{address}/predict", files={"files": b"x"}, trust_env=False)
+                assert refused.status_code == 401
             health = client.serving.health(served)
-            assert health is not None and (health.requests, health.errors) == (5, 1)
+            refusals = 1 + len(served.addresses)
+            assert health is not None and (health.requests, health.errors) == (4 + refusals, refusals)
             assert health.p95_seconds is not None and health.p95_seconds > 0
             _ends(client, studio, served, last=attempt == 1)
 

@@ -10,16 +10,19 @@ import os
 import sys
 from pathlib import Path
 
-from workflows.errors import FieldguideError
+from workflows.errors import FieldguideError, UsageError
 from workflows.serving.limits import Settings
-from workflows.serving.listening import open_socket, read_token
+from workflows.serving.listening import is_loopback, open_socket, read_token
 from workflows.serving.naming import run_resolver
 from workflows.store.store import Store
 
 
 def main() -> int:
-    """Serve on loopback until the parent ends; return the exit code."""
+    """Serve until the parent ends; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m workflows.serving", description=__doc__)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on; other machines' access needs a token"
+    )
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
     parser.add_argument("--run", default="latest", help="the model for requests without one")
     parser.add_argument("--pinned", action="store_true", help="serve only that model, and no images of the store")
@@ -29,11 +32,20 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         token = read_token(chosen.token_file) if chosen.token_file else ""
-        store, listener = Store(), open_socket("127.0.0.1", chosen.port)
+        loopback = is_loopback(chosen.host)
+        if not loopback and not token:
+            raise UsageError(f"On {chosen.host} everyone on the network could use the model.", "Give a --token-file.")
+        store, listener = Store(), open_socket(chosen.host, chosen.port)
         if chosen.pinned:
             _check(store, chosen.run)
         settings = Settings(
-            run=chosen.run, pinned=chosen.pinned, studio=not chosen.pinned, token=token, device=chosen.device
+            run=chosen.run,
+            pinned=chosen.pinned,
+            studio=not chosen.pinned,
+            token=token,
+            device=chosen.device,
+            # beyond loopback the names of this machine are unknown here; the token protects it instead
+            hosts=Settings.hosts if loopback else (),
         )
         from workflows.serving.server import serve  # PyTorch: after everything that may be wrong
 

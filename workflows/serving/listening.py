@@ -10,6 +10,8 @@ from pathlib import Path
 from workflows.errors import FieldguideError, UsageError
 
 SHORTEST_TOKEN = 16
+ANYWHERE = ("0.0.0.0", "::")
+"""Addresses that stand for all interfaces of this machine."""
 
 
 class ServingError(FieldguideError):
@@ -24,6 +26,19 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the address of a server by the host and port that it listens on."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def interface_addresses() -> list[str]:
+    """The addresses of this machine's interfaces."""
+    import psutil
+
+    families = (socket.AF_INET, socket.AF_INET6)
+    return [a.address for found in psutil.net_if_addrs().values() for a in found if a.family in families]
 
 
 def read_token(path: Path) -> str:

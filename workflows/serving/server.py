@@ -14,6 +14,7 @@ import uvicorn
 
 from workflows.serving.api import create_app
 from workflows.serving.limits import Settings
+from workflows.serving.listening import url_of
 from workflows.store.store import Store
 
 WATCH_SECONDS = 0.5
@@ -24,7 +25,7 @@ LINGER_SECONDS = 5
 def address_of(listener: socket.socket) -> str:
     """Return the URL of a bound socket."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return url_of(host, port)
 
 
 def serve(

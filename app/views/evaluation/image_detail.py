@@ -115,7 +115,6 @@ def _relabel(subject: Subject, image_id: str, label: str) -> None:
         version = client().datasets.relabel(
             subject.dataset, {image_id: label}, reason=f"seen in the evaluation of {subject.run_id}"
         )
-        st.session_state.setdefault("relabelled", {})[subject.dataset, image_id] = label
         st.toast(
             f"{plain(version.name)} v{version.number}: now labelled {plain(label)}. "
             "This run keeps the labels that it was trained with.",

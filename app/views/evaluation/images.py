@@ -17,6 +17,7 @@ from app.components.address import Focus
 from app.components.gallery import Tile, Tone, chosen_before, gallery, pager
 from app.components.page import guarded, plain
 from app.views.evaluation.image_detail import image_detail
+from app.views.evaluation.relabelled import now_labelled
 from workflows.evaluation.thresholds import ReviewThreshold
 from workflows.words import signed
 
@@ -103,7 +104,7 @@ def _gallery_and_detail(shown: _List, waiting: bool) -> None:
     ids = page["image_id"].tolist()
     found = client().heatmaps.ask(subject.run_id, ids) if maps else None
     thumbs = client().evaluation.thumbnails(subject.run_id, ids)
-    moved = st.session_state.setdefault("relabelled", {})
+    relabelled = now_labelled(subject)
     review = client().models.threshold(subject.run_id)
     pictures = found.pictures if found else {}
     tiles = [
@@ -111,7 +112,7 @@ def _gallery_and_detail(shown: _List, waiting: bool) -> None:
             row,
             thumbs.get(row["image_id"]),
             pictures.get(row["image_id"]),
-            moved.get((subject.dataset, row["image_id"])),
+            relabelled.get(row["image_id"]),
             review,
         )
         for row in page.to_dict("records")

@@ -16,6 +16,7 @@ from app.views.evaluation.confusion import focus_title, matrix_panel
 from app.views.evaluation.evaluation_choice import pick_evaluation, say_which, show_metrics, show_steps
 from app.views.evaluation.images import errors_first, image_list, of_focus
 from app.views.evaluation.preview import preview_panel
+from app.views.evaluation.relabelled import now_labelled, relabelled_bar, train_again
 from app.views.evaluation.suspects import standing_suspects, suspects_panel
 from workflows.data.label_checks import OPEN
 
@@ -55,6 +56,7 @@ def main() -> None:
             show_steps(subject, point)
         _view(subject, point, evaluated)
         if subject.finals:
+            relabelled_bar(subject)
             _next(subject)
 
 
@@ -68,9 +70,8 @@ def _next(subject: Subject) -> None:
         leads.append(Lead(f"Check {labels}", "evaluation", "label", query))
     if not client().models.of_run(run):
         leads.append(Lead("Register it as a model", "models", "inventory_2", {"run": run}))
-    query = {"dataset": subject.dataset, "run": run}
-    leads.append(Lead("Train again with changes", "workflow", "account_tree", query))
-    next_steps(leads, "evaluation")
+    again = train_again(subject)
+    next_steps([again, *leads] if now_labelled(subject) else [*leads, again], "evaluation")
 
 
 def _view(subject: Subject, point: EvaluationPoint, evaluated: StepEvaluation) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -12,21 +11,23 @@ from app.client import client
 from app.client.evaluation import Subject, csv_of
 from app.components.gallery import Tile, Tone, clear_selection, gallery, pager
 from app.components.page import empty_state, go, guarded, plain
+from app.views.evaluation.relabelled import now_labelled
 from workflows.data.label_checks import OPEN
 from workflows.data.version import HELD_OUT
 from workflows.errors import DatasetError, StorageError
 
 PER_PAGE = 18
 KEY = "suspects"
+CHOSEN_PIXELS = 170
+"""So that the buttons beside the words stay where they are."""
 
 
 def suspects_panel(subject: Subject, classes: Sequence[str]) -> None:
     """Show images whose label is suspected, with bulk actions."""
     _offer_check(subject)
     table = standing_suspects(subject)
-    moved = st.session_state.setdefault("relabelled", {})
-    just_now = [(subject.dataset, image) in moved for image in table["image_id"]]
-    table = table[(table["state"] == OPEN) | np.array(just_now, dtype=bool)]
+    relabelled = now_labelled(subject)
+    table = table[(table["state"] == OPEN) | table["image_id"].isin(list(relabelled))]
     if table.empty:
         empty_state("No label is suspected." if subject.finals else "Labels are checked when the training has ended.")
         return
@@ -47,7 +48,7 @@ def suspects_panel(subject: Subject, classes: Sequence[str]) -> None:
     thumbs = client().evaluation.thumbnails(subject.run_id, page["image_id"])
     tiles = []
     for row in page.to_dict("records"):
-        now = moved.get((subject.dataset, row["image_id"]))
+        now = relabelled.get(row["image_id"])
         caption = f"{row['suggested'] or 'another class'}?" if now is None else f"now labelled {now}"
         detail = f"labelled {row['label']} · {row['split']} · {row['why']}"
         tone: Tone = "warn" if now is None else "good"
@@ -81,7 +82,7 @@ def _offer_check(subject: Subject) -> None:
 
 def _actions(subject: Subject, chosen: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{len(chosen)} chosen" if len(chosen) else "Choose images to act on.", width="content")
+        st.caption(f"{len(chosen)} chosen" if len(chosen) else "Choose images to act on.", width=CHOSEN_PIXELS)
         known = chosen[chosen["suggested"] != ""]
         relabel = st.button(
             "Relabel as suggested",
@@ -111,8 +112,6 @@ def _actions(subject: Subject, chosen: pd.DataFrame) -> None:
             version = client().datasets.relabel(
                 subject.dataset, labels, reason=f"suspected in the evaluation of {subject.run_id}"
             )
-            moved = st.session_state.setdefault("relabelled", {})
-            moved.update({(subject.dataset, image): name for image, name in labels.items()})
             clear_selection(KEY)
             st.toast(f"{plain(version.name)} v{version.number}: {len(labels)} relabelled.", icon=":material/check:")
             st.rerun()

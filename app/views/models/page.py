@@ -75,9 +75,19 @@ def _one(name: str, names: list[str]) -> None:
     view = pick_view({view: title for view, (title, _) in VIEWS.items()}, "versions", "models-view")
     with guarded():
         VIEWS[view][1](name)
+    _next(name, view)
+
+
+def _next(name: str, view: str) -> None:
+    """Lead on to what makes the model useful and keeps it good, where that isn't done yet."""
+    leads, words = [], ""
     if not client().schedules.of_model(name):
-        lead = Lead("Schedule its retraining", "schedules", "schedule", {"model": name})
-        next_steps([lead], "models", "No schedule keeps it up to date with new photos yet.")
+        leads.append(Lead("Schedule its retraining", "schedules", "schedule", {"model": name}))
+        words = "No schedule keeps it up to date with new photos yet."
+    if view != "serve" and client().serving.state(name) is None:
+        leads.append(Lead("Let programs and colleagues use it", "models", "api", {"model": name, "view": "serve"}))
+    if leads:
+        next_steps(leads, "models", words)
 
 
 main()

@@ -17,6 +17,12 @@ STATES: dict[str, tuple[BadgeColour, str]] = {
     "restarting": ("red", "restart_alt"),
     "stopped": ("gray", "stop"),
 }
+REACH = {"machine": "Programs on this machine", "network": "Other machines in this network, too"}
+REACH_WORDS = {
+    "machine": "Other machines can't reach it.",
+    "network": "Whoever has the token can use it. Photos and token travel unencrypted: choose this only in a network that "
+    "you trust. In any other, let it serve this machine, and have a web server with HTTPS pass requests on to it.",
+}
 PHOTOS = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff")
 
 
@@ -44,20 +50,20 @@ def serving_panel(name: str) -> None:
 
 def _offer(name: str) -> None:
     st.markdown(
-        "The studio can serve this model over HTTP: your own programs on this machine send photos and get predictions. "
+        "The studio can serve this model over HTTP: your own programs send photos and get predictions. "
         "The champion answers; when it changes, the new one takes over without a pause."
     )
+    who = st.radio("Who may use it", list(REACH), format_func=REACH.__getitem__, key="serve-reach", horizontal=True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         port = st.number_input(
             "Port", 1024, 65535, value=None, key="serve-port", placeholder="first free one from 8000", width=240
         )
         if st.button("Start serving", key="serve-start", type="primary", icon=":material/play_arrow:"):
             with guarded():
-                client().serving.start(name, port)
+                client().serving.start(name, port, network=who == "network")
                 st.rerun()
     st.caption(
-        "It listens on the loopback interface only, and every request needs a token. It is started again with the "
-        "studio. For other machines, put a reverse proxy with TLS before it."
+        f"{REACH_WORDS[who]} Every request needs a token, which is shown here. It is started again with the studio."
     )
 
 
@@ -72,6 +78,8 @@ def _status(name: str) -> None:
             colour, icon = STATES.get(state.state, ("gray", "help"))
             st.badge(state.state, color=colour, icon=f":material/{icon}:")
             st.markdown(f"`{state.served.address}`", width="content")
+            if others := state.served.addresses:
+                st.markdown(f"from other machines {' or '.join(f'`{each}`' for each in others)}", width="content")
         _trouble(state)
         if health is None:
             if state.is_running:
@@ -96,7 +104,7 @@ def _trouble(state: ServedState) -> None:
 def _how_to_use(served: Served, token: str) -> None:
     st.markdown("**Token**, which every request must carry")
     st.code(token, language=None)
-    found = snippets(served.address, token)
+    found = snippets((served.addresses or [served.address])[0], token)
     for tab, (language, code) in zip(st.tabs(list(found)), found.items(), strict=True):
         with tab:
             st.code(code, language={"curl": "bash"}.get(language, language.lower()), wrap_lines=True)

@@ -38,7 +38,9 @@ def champion_card(name: str) -> None:
         with left:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.badge("champion", color="green", icon=":material/trophy:")
-                st.markdown(f"**{plain(current)}**  trained on {plain(current.dataset)} v{current.version}")
+                st.markdown(
+                    f"**{plain(current)}**  trained on the data set {plain(current.dataset)}, version {current.version}"
+                )
             st.caption(_since(name))
             st.caption(plain(calibration_words(current.card.get("calibration"))))
             st.caption(plain(threshold_words(client().models.threshold(current.run_id))))
@@ -110,9 +112,9 @@ def versions_panel(name: str) -> None:
         column_config={
             "Version": st.column_config.NumberColumn(width="small", pinned=True),
             "": st.column_config.TextColumn(width="small"),
-            "Run": st.column_config.TextColumn(width=190),
-            "Registered": st.column_config.TextColumn(width=150),
-            "Why": st.column_config.TextColumn(width=220),
+            "Run": st.column_config.TextColumn(width="medium"),
+            "Registered": st.column_config.TextColumn(width=130),
+            "Why": st.column_config.TextColumn(width=160),
             **FIGURES,
         },
     )

@@ -7,7 +7,7 @@ import streamlit as st
 from app.client import client
 from app.components.address import change_address, replace_address
 from app.components.marks import mark_bar
-from app.components.next_steps import Lead, next_steps
+from app.components.next_steps import Lead, mistakes_of, next_steps
 from app.components.now import activity
 from app.components.page import guarded, header, plain
 from app.views.run.charts import live_charts
@@ -65,7 +65,7 @@ def _watch(run_id: str, state: State) -> None:
 
 def _next(run_id: str, dataset: str) -> None:
     """Lead on to the evaluation, to a comparison with the run before, and to the models."""
-    leads = [Lead("Look at its mistakes", "evaluation", "grid_on", {"run": run_id})]
+    leads = [mistakes_of(run_id)]
     others = client().runs.newest(2, (State.FINISHED,), dataset=dataset) if dataset else []
     other = next((each.run_id for each in others if each.run_id != run_id), "")
     if other:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TRAINING = "training"
 """The stage of a run that trains."""
+TRAINING_WEIGHT = 30.0
+"""How many other steps it is worth in the bar of progress: nearly all of the time is its own."""
 
 
 def live_status(live: Live) -> None:
@@ -55,7 +57,7 @@ def _device(device: str) -> str:
 
 def _progress(live: Live) -> None:
     progress = client().studio.progress(live.run.run_id)
-    share, text = 0.0, "starting"
+    share, text = 0.0, "starting: Python, PyTorch and the photos are loaded"
     if progress is not None:
         share = min(1.0, progress.done / progress.total) if progress.total else 0.0
         text = f"{stage_title(progress.stage)} {progress.text}".strip()
@@ -63,11 +65,19 @@ def _progress(live: Live) -> None:
         share, text = min(1.0, live.done / live.epochs), f"training, epoch {_epoch(live)} of {live.epochs}"
         if live.seconds_left is not None:
             text += f", about {duration(live.seconds_left)} left at most"
-    st.progress(share, text=plain(text))
+    st.progress(_of_all(live, share), text=plain(text))
     if live.stopping == "cancel":
         st.caption(":material/stop: Stopping at the next batch.")
     if live.stopping == "finish":
         st.caption(":material/flag: Training ends with this epoch; the best weights are saved and evaluated.")
+
+
+def _of_all(live: Live, share: float) -> float:
+    """Return how much of a run is done if `share` of its present step is, both in [0, 1]: never less than before."""
+    weights = [TRAINING_WEIGHT if step.key == TRAINING else 1.0 for step in live.stages]
+    done = sum(weight for step, weight in zip(live.stages, weights, strict=True) if step.seconds is not None)
+    now = next((weight for step, weight in zip(live.stages, weights, strict=True) if step.seconds is None), 0.0)
+    return min(1.0, (done + share * now) / sum(weights)) if weights else share
 
 
 def _epoch(live: Live) -> int:

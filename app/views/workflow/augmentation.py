@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.3
 COUNT = 14
+PREVIEW_PIXELS = 300
+"""About the height of the finished preview on a wide screen."""
 COLUMNS = 7
 STRIDE = 7919
 """A prime, so that photos that follow each other are of different classes."""
@@ -49,7 +51,8 @@ def augmentation_preview(workflow: Workflow, dataset: str) -> None:
 
 def _pictures(made: Future[Preview], label: str, was_done: bool) -> None:
     if not made.done():
-        st.caption(":material/hourglass_empty: Making the preview; the first one takes a few seconds …")
+        with st.container(height=PREVIEW_PIXELS, border=False):  # so that what is below stays where it is
+            st.caption(":material/hourglass_empty: Making the preview; the first one takes a few seconds …")
         return
     if not was_done and not st.session_state.get(START):  # a click at the same time would be lost
         st.rerun()

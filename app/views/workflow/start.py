@@ -28,7 +28,8 @@ def start_training(draft: Draft, dataset: str, advice: Advice) -> None:
     st.subheader("Train", anchor=False)
     with guarded():
         with st.container(border=True):
-            workflow, device, priority = _choices(draft)
+            workflow = draft.workflow
+            device, priority = _choices(draft)
             advice = client().workflows.on_device(advice, device)
             allowed = _allowed(dataset)
             _expected(workflow, advice)
@@ -47,8 +48,8 @@ def start_training(draft: Draft, dataset: str, advice: Advice) -> None:
             go("run", run=client().studio.start_training(request, PRIORITIES[priority]))
 
 
-def _choices(draft: Draft) -> tuple[Workflow, str, str]:
-    """Draw the choices; return the workflow with the chosen epochs, the device and the priority."""
+def _choices(draft: Draft) -> tuple[str, str]:
+    """Draw the choices; return the device and the priority. The epochs are a setting of the workflow itself."""
     columns = st.columns([2, 2, 3], vertical_alignment="bottom")
     device = columns[0].selectbox(
         "Device",
@@ -57,12 +58,15 @@ def _choices(draft: Draft) -> tuple[Workflow, str, str]:
         accept_new_options=True,
         help="`auto`: the first GPU, else the CPU. Several GPUs: `0,1`.",
     )
-    epochs = columns[1].number_input(
+    epochs = f"train-epochs-{draft.turn}"
+    st.session_state[epochs] = draft.workflow.training.epochs  # the node's own form may have changed them
+    columns[1].number_input(
         "Epochs",
         min_value=1,
         max_value=10_000,
-        value=draft.workflow.training.epochs,
-        key=f"train-epochs-{draft.turn}-{draft.workflow.training.epochs}",
+        key=epochs,
+        on_change=_set_epochs,
+        args=(draft, epochs),
         help="Passes over the training photos; training stops earlier if nothing improves.",
     )
     priority = columns[2].segmented_control(
@@ -73,7 +77,11 @@ def _choices(draft: Draft) -> tuple[Workflow, str, str]:
         required=True,
         help="Among the trainings that wait for the same device.",
     )
-    return _with_epochs(draft.workflow, int(epochs)), device, str(priority)
+    return device, str(priority)
+
+
+def _set_epochs(draft: Draft, key: str) -> None:
+    _apply(draft, "training", "epochs", int(st.session_state[key]))
 
 
 def _device_key(draft: Draft) -> str:
@@ -86,10 +94,6 @@ def _devices(workflow: Workflow) -> list[str]:
     devices = ["auto", "cpu", *map(str, numbers)]
     wanted = workflow.training.device
     return [wanted, *(device for device in devices if device != wanted)]
-
-
-def _with_epochs(workflow: Workflow, epochs: int) -> Workflow:
-    return workflow if workflow.training.epochs == epochs else workflow.with_settings("training", epochs=epochs)
 
 
 def _allowed(dataset: str) -> list[str]:
