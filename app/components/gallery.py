@@ -33,7 +33,9 @@ _MISSING = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8" fill="#8884"/>'
     b'<path d="M2 6L6 2" stroke="#888" stroke-width=".4"/></svg>'
 )
-_KINDS = ((b"\x89PNG", "image/png"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"))
+BLANK = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"/>'
+"""Keeps the place of a picture that is still being made."""
+_KINDS = ((b"\x89PNG", "image/png"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"), (b"<svg", "image/svg+xml"))
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,13 @@ def _document(tile: Tile) -> dict[str, Any]:
 def _source(image: Path | bytes | None) -> str:
     """Return a picture as a data URI."""
     if image is None:
-        return _as_uri(_MISSING, "image/svg+xml")
+        return _as_uri(_MISSING)
     if isinstance(image, bytes):
         return _as_uri(image)
     try:
         return _file_uri(image, image.stat().st_mtime_ns)
     except OSError:  # deleted in between: a hole in the gallery is better than no page
-        return _as_uri(_MISSING, "image/svg+xml")
+        return _as_uri(_MISSING)
 
 
 @lru_cache(maxsize=2048)  # of some 10 KB each
@@ -141,6 +143,6 @@ def _file_uri(path: Path, changed: int) -> str:
     return _as_uri(path.read_bytes())
 
 
-def _as_uri(content: bytes, kind: str = "") -> str:
-    kind = kind or next((name for start, name in _KINDS if content.startswith(start)), "image/jpeg")
+def _as_uri(content: bytes) -> str:
+    kind = next((name for start, name in _KINDS if content.startswith(start)), "image/jpeg")
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -11,7 +11,7 @@ import pytest
 
 import app.client as clients
 from app.client.attention import Attention
-from app.components.next_steps import leads_of, path_line
+from app.components.next_steps import leads_of, mistakes_of, path_line
 from flows.scheduling import add_schedule, pause, resume, run_now
 from tests.app.homes import MODEL, write_model
 from tests.app.pages import copied, opened, show, words
@@ -117,3 +117,10 @@ def test_a_registered_run_is_not_offered_again(full: Store) -> None:
     run_id = full.models.versions(MODEL)[0].run_id
     register(full, "second", run_id)
     assert {version.model for version in clients.client().models.of_run(run_id)} == {MODEL, "second"}
+
+
+def test_mistakes_are_shown_on_the_images_that_the_accuracy_is_of(full: Store) -> None:
+    run = full.runs.list()[0].run_id
+    assert mistakes_of(run).query == {"run": run, "step": "test"}
+    with_none = full.runs.create("untested", {})
+    assert mistakes_of(with_none.run_id).query == {"run": with_none.run_id}

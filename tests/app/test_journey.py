@@ -144,7 +144,7 @@ def correct_and_train_again(journey: Journey, studio: StartedStudio, first: str)
             expect(tile).to_contain_text("now labelled")
         assert studio.client.datasets.version("insects").number == 1 + corrected
     with journey.step("train again"):
-        journey.press("Train again with changes")
+        journey.press(re.compile(f"^Train again with {corrected} corrected label"))
         page.wait_for_url("**/workflow?*")
         second = trained(journey, studio)
         assert studio.client.store.runs.get(second).version == 1 + corrected

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import app.client as clients
-from app.client.live import MOST_KEPT, MOST_POINTS, BatchLog, LiveRuns, thin
+from app.client.live import MOST_KEPT, MOST_POINTS, BatchLog, LiveRuns, StepSeen, thin
 from app.views.run.charts import gap_band
-from app.views.run.status import said_and_hint
+from app.views.run.status import said_and_hint, share_of_all
 from tests.app.pages import copied, opened, show, words
 from tests.benchmarks.studio_records import Size, generate
 from tests.texts import mentions
@@ -255,6 +255,24 @@ def test_a_failed_run_says_what_to_do(store: Store) -> None:
     assert "Free some space." in words(shown)
     shown.button(key="live-delete").click().run()
     assert not [run for run in store.runs.list() if run.run_id == run_id]
+
+
+@given(
+    done=st.integers(0, 6),
+    stages=st.lists(st.sampled_from(["data", "training", "evaluation"]), min_size=1, max_size=6, unique=True),
+    shares=st.lists(st.floats(0, 1), min_size=2, max_size=2),
+)
+def test_the_bar_of_a_run_never_falls_back(done: int, stages: list[str], shares: list[float]) -> None:
+    """Not within a step, nor from one to the next."""
+    done = min(done, len(stages) - 1)
+
+    def seen(finished: int, share: float) -> float:
+        steps = tuple(StepSeen(key, key, 1.0 if place < finished else None) for place, key in enumerate(stages))
+        return share_of_all(steps, share)
+
+    first, second = sorted(shares)
+    assert 0 <= seen(done, first) <= seen(done, second) <= seen(done + 1, 0.0) + 1e-9
+    assert seen(len(stages), 0.0) == pytest.approx(1.0)
 
 
 def test_a_finished_run_leads_on(store: Store) -> None:

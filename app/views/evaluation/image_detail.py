@@ -25,13 +25,10 @@ POLL_SECONDS = 1.5
 def image_detail(subject: Subject, point: EvaluationPoint, row: pd.Series, classes: Sequence[str]) -> None:
     """Show an image, its prediction in an evaluation and over the epochs, and the actions on it."""
     image_id = str(row["image_id"])
+    _verdict(subject, row)
+    _actions(subject, row, classes)  # above the pictures: buttons that a picture pushes away while it loads are missed
     if row["correct"] or not subject.finals or not _class_maps(subject, point, row):
         _pictures(subject, image_id)
-    verdict = "right" if row["correct"] else f"the label is **{plain(row['label'])}**"
-    review = ", to review" if client().models.threshold(subject.run_id).to_review(float(row["confidence"])) else ""
-    st.markdown(f"Predicted **{plain(row['predicted'])}** with {percent(float(row['confidence']))}{review}: {verdict}")
-    if not row["correct"]:
-        st.caption(f"{percent(float(row['label_confidence']))} is the probability of the true class.")
     st.caption(plain(str(client().evaluation.records(subject.run_id).at[image_id, "path"])))
     if isinstance(point, int):
         history = client().evaluation.history(subject.run_id, image_id)
@@ -39,8 +36,15 @@ def image_detail(subject: Subject, point: EvaluationPoint, row: pd.Series, class
             st.altair_chart(history_chart(history, point), theme=None, key="history-chart")
     else:
         _best(subject, image_id)
-    _actions(subject, row, classes)
     _nearest(subject, image_id)
+
+
+def _verdict(subject: Subject, row: pd.Series) -> None:
+    verdict = "right" if row["correct"] else f"the label is **{plain(row['label'])}**"
+    review = ", to review" if client().models.threshold(subject.run_id).to_review(float(row["confidence"])) else ""
+    st.markdown(f"Predicted **{plain(row['predicted'])}** with {percent(float(row['confidence']))}{review}: {verdict}")
+    if not row["correct"]:
+        st.caption(f"{percent(float(row['label_confidence']))} is the probability of the true class.")
 
 
 def _class_maps(subject: Subject, point: EvaluationPoint, row: pd.Series) -> bool:

@@ -14,7 +14,7 @@ import streamlit as st
 from app.client import client
 from app.client.evaluation import EvaluationPoint, Subject
 from app.components.address import Focus
-from app.components.gallery import Tile, Tone, chosen_before, gallery, pager
+from app.components.gallery import BLANK, Tile, Tone, chosen_before, gallery, pager
 from app.components.page import guarded, plain
 from app.views.evaluation.image_detail import image_detail
 from app.views.evaluation.relabelled import now_labelled
@@ -107,11 +107,14 @@ def _gallery_and_detail(shown: _List, waiting: bool) -> None:
     relabelled = now_labelled(subject)
     review = client().models.threshold(subject.run_id)
     pictures = found.pictures if found else {}
+    coming = (
+        BLANK if found and found.waiting else None
+    )  # keeps the place of a map, so that none that arrives moves the page
     tiles = [
         tile_of(
             row,
             thumbs.get(row["image_id"]),
-            pictures.get(row["image_id"]),
+            pictures.get(row["image_id"], coming),
             relabelled.get(row["image_id"]),
             review,
         )
@@ -123,8 +126,8 @@ def _gallery_and_detail(shown: _List, waiting: bool) -> None:
     else:
         left, right = st.columns([3, 2], gap="medium")
     with left:
-        columns = (4 if pictures else 6) if now is None else (3 if pictures else 4)
-        columns = columns if not shown.narrow else 2 if pictures else 3
+        columns = (4 if pictures or coming else 6) if now is None else (3 if pictures or coming else 4)
+        columns = columns if not shown.narrow else 2 if pictures or coming else 3
         gallery(tiles, key=f"{key}-gallery", columns=columns)
         if found and found.waiting:
             st.caption(f"{found.waiting} heat-map{'s' if found.waiting > 1 else ''} being drawn …")

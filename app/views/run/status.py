@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -19,7 +20,7 @@ from workflows.targets.judged import judged_by
 from workflows.targets.metrics import TOP1
 
 if TYPE_CHECKING:
-    from app.client.live import Live
+    from app.client.live import Live, StepSeen
 
 TRAINING = "training"
 """The stage of a run that trains."""
@@ -65,18 +66,18 @@ def _progress(live: Live) -> None:
         share, text = min(1.0, live.done / live.epochs), f"training, epoch {_epoch(live)} of {live.epochs}"
         if live.seconds_left is not None:
             text += f", about {duration(live.seconds_left)} left at most"
-    st.progress(_of_all(live, share), text=plain(text))
+    st.progress(share_of_all(live.stages, share), text=plain(text))
     if live.stopping == "cancel":
         st.caption(":material/stop: Stopping at the next batch.")
     if live.stopping == "finish":
         st.caption(":material/flag: Training ends with this epoch; the best weights are saved and evaluated.")
 
 
-def _of_all(live: Live, share: float) -> float:
+def share_of_all(steps: Sequence[StepSeen], share: float) -> float:
     """Return how much of a run is done if `share` of its present step is, both in [0, 1]: never less than before."""
-    weights = [TRAINING_WEIGHT if step.key == TRAINING else 1.0 for step in live.stages]
-    done = sum(weight for step, weight in zip(live.stages, weights, strict=True) if step.seconds is not None)
-    now = next((weight for step, weight in zip(live.stages, weights, strict=True) if step.seconds is None), 0.0)
+    weights = [TRAINING_WEIGHT if step.key == TRAINING else 1.0 for step in steps]
+    done = sum(weight for step, weight in zip(steps, weights, strict=True) if step.seconds is not None)
+    now = next((weight for step, weight in zip(steps, weights, strict=True) if step.seconds is None), 0.0)
     return min(1.0, (done + share * now) / sum(weights)) if weights else share
 
 

@@ -15,9 +15,11 @@ from app.client.heatmaps import HeatMapDrawer
 from app.client.inference import ExplainAnswer
 from app.components.heatmaps import ask_for_maps
 from app.views.evaluation.images import PER_PAGE, errors_first, filtered
+from app.views.evaluation.relabelled import now_labelled
 from tests.app.pages import fine, prepared, show_fine, words
 from tests.texts import mentions
 from workflows.data.catalog import get_version
+from workflows.data.edits import relabel
 from workflows.data.thumbnails import thumbnail, thumbnails
 from workflows.errors import ImageError, RunError, StorageError
 from workflows.evaluation.thresholds import ReviewThreshold
@@ -112,6 +114,22 @@ def test_an_image_is_looked_at_relabelled_and_put_on_the_review_list(store: Stor
     table = version.table().set_index("image_id")
     assert table.at[row["image_id"], "label"] == row["predicted"]
     assert store.runs.get(runs[0]).version == 1
+    again = next(button for button in test.button if button.key == "next-evaluation-0")
+    assert "1 corrected label" in again.label  # the way on comes first
+    fine(test.button(key="relabelled-undo").click().run())
+    restored = get_version(store, "birds")
+    assert restored.table().set_index("image_id").at[row["image_id"], "label"] == row["label"]
+    assert "relabelled-undo" not in {button.key for button in test.button}  # only labels are taken back from here
+    assert "corrected" not in next(button for button in test.button if button.key == "next-evaluation-0").label
+
+
+def test_what_others_relabelled_is_marked_too(store: Store, runs: list[str]) -> None:
+    row = errors_first(clients.client().evaluation.evaluated(runs[0], "test").frame).iloc[0]
+    assert now_labelled(clients.client().evaluation.subject(runs[0])) == {}
+    relabel(store, "birds", {row["image_id"]: row["predicted"]})
+    assert now_labelled(clients.client().evaluation.subject(runs[0])) == {row["image_id"]: row["predicted"]}
+    keys = {button.key for button in page(run=runs[0], step="test", view="images").button}
+    assert "relabelled-undo" in keys
 
 
 def test_a_mistake_shows_its_maps_or_says_why_there_are_none(store: Store, runs: list[str]) -> None:

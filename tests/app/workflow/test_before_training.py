@@ -128,6 +128,7 @@ def test_training_is_ordered_as_it_was_set_up(workflows: Workflows, store: Store
     sound(shown.number_input(key=f"node-{turn}-augmentation-rotate").set_value(33.0).run())
     epochs = next(str(field.key) for field in shown.number_input if str(field.key).startswith(f"train-epochs-{turn}"))
     shown.number_input(key=epochs).set_value(3).run()
+    assert shown.session_state["workflow-draft"].workflow.training.epochs == 3  # what the graph shows
     shown.button_group(key="train-priority").set_value("high").run()
     before = {run.run_id for run in store.runs.list()}
     shown.button(key="train-start").click().run()
