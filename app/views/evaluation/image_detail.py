@@ -40,11 +40,11 @@ def image_detail(subject: Subject, point: EvaluationPoint, row: pd.Series, class
 
 
 def _verdict(subject: Subject, row: pd.Series) -> None:
-    verdict = "right" if row["correct"] else f"the label is **{plain(row['label'])}**"
+    verdict = "right"
+    if not row["correct"]:
+        verdict = f"the label is **{plain(row['label'])}** ({percent(float(row['label_confidence']))})"
     review = ", to review" if client().models.threshold(subject.run_id).to_review(float(row["confidence"])) else ""
     st.markdown(f"Predicted **{plain(row['predicted'])}** with {percent(float(row['confidence']))}{review}: {verdict}")
-    if not row["correct"]:
-        st.caption(f"{percent(float(row['label_confidence']))} is the probability of the true class.")
 
 
 def _class_maps(subject: Subject, point: EvaluationPoint, row: pd.Series) -> bool:
@@ -131,8 +131,8 @@ def _accepting_flatters(split: str) -> None:
     """Warn where labels taken from predictions would judge the model by its own opinion."""
     if split in HELD_OUT:
         st.caption(
-            f":material/warning: This is one of the {IMAGES[split]}, which judge the models. Accept the prediction only if "
-            "the photo shows it: labels taken from predictions make the score better, not the model."
+            f":material/warning: One of the {IMAGES[split]}, which judge the models. Accept the prediction only if the "
+            "photo shows it: else the score gets better, not the model."
         )
 
 

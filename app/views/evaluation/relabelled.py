@@ -30,7 +30,8 @@ def relabelled_bar(subject: Subject) -> None:
     version = client().datasets.version(subject.dataset)
     words = "1 label differs" if number == 1 else f"{number:,} labels differ"
     with st.container(horizontal=True, vertical_alignment="center", key="relabelled"):
-        st.caption(plain(f"{words} in {subject.dataset} v{version.number} from those that this run was trained with."))
+        said = f"{words} in {subject.dataset} v{version.number} from those that this run was trained with."
+        st.caption(plain(said), width="content")
         # only a change of labels is taken back from here: the page is not about anything else
         if version.action == "relabel" and st.button(
             "Undo", key="relabelled-undo", icon=":material/undo:", help=plain(f"Takes back: {version.reason}")
