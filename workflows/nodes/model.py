@@ -42,7 +42,13 @@ class ModelSettings(NodeSettings):
         min_length=1,
         description="`auto`: official ImageNet weights; `none`: random; or a .safetensors or .pt file.",
     )
-    dropout: float = Field(default=0.0, ge=0.0, le=0.9, description="Dropout before the classifier layer.")
+    dropout: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.9,
+        description="Share of the features that each training step leaves out at random before the classifier layer; "
+        "more than 0 can help a network that overfits.",
+    )
 
     @model_validator(mode="after")
     def _has_this_size(self) -> ModelSettings:

@@ -58,7 +58,8 @@ class TrainingSettings(NodeSettings):
     evaluate_every: int = Field(default=1, ge=1, description="Evaluate every this many epochs (and after the last).")
     precision: Literal["auto", "float32", "mixed"] = Field(
         default="auto",
-        description="`mixed`: 16-bit arithmetic where it is safe and supported; `auto`: if it is faster.",
+        description="`mixed`: 16-bit arithmetic where it is safe and supported, faster and in less memory on most GPUs; "
+        "`auto`: if it is faster.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of everything random in training.")
     device: str = Field(

@@ -98,13 +98,14 @@ function draw(root) {
 }
 
 function legend(root) {
-  const entries = root.facts.series.filter((line) => line.points.length).map((line) => [line.name, line.colour, ""]);
-  if (root.facts.band.points.length > 1) entries.push([root.facts.band.name, root.facts.band.colour, "band"]);
-  const made = entries.map(([name, colour, kind]) => {
+  const drawn = root.facts.series.filter((line) => line.points.length);
+  const entries = drawn.map((line) => ({ ...line, kind: line.width < 2 ? "thin" : "" }));
+  if (root.facts.band.points.length > 1) entries.push({ ...root.facts.band, kind: "band", opacity: 0.5 });
+  const made = entries.map(({ name, colour, kind, opacity }) => {
     const item = document.createElement("span"), swatch = document.createElement("span");
     swatch.className = "mark " + kind;
     swatch.style.background = colour;
-    swatch.style.opacity = kind ? 0.5 : 1;
+    swatch.style.opacity = opacity;
     item.append(swatch, name);
     return item;
   });

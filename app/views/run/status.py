@@ -148,11 +148,16 @@ def _ended_badly(live: Live) -> None:
     if live.run.state == State.FAILED:
         show_error(
             FieldguideError(
-                message, hint or "Resume continues from its last checkpoint. See the log below for details."
+                message,
+                hint
+                or "Resume continues from its last checkpoint, the state that is saved after each epoch. See the log below for details.",
             )
         )
     else:
-        st.info(f"{plain(message)} Resume continues from its last checkpoint.", icon=":material/info:")
+        st.info(
+            f"{plain(message)} Resume continues from its last checkpoint, the state that is saved after each epoch.",
+            icon=":material/info:",
+        )
 
 
 def said_and_hint(error: str) -> tuple[str, str]:

@@ -144,7 +144,8 @@ def _line(key: str, line: str | None) -> str:
         "Cron line: minute, hour, day of the month, month, day of the week",
         line or FIRST.cron,
         key=f"{key}-cron",
-        help="`0 3 * * 1` is every Monday at 3:00.",
+        help="Each is a number, `*` (every), a list (`1,15`), a range (`1-5`) or a step (`*/6`). `0 3 * * 1`: Mondays at 3:00; "
+        "`30 6 1 * *`: the first of each month at 6:30.",
     )
 
 
