@@ -92,6 +92,13 @@ def mistakes_of(run_id: str) -> Lead:
     return Lead("Look at its mistakes", "evaluation", "grid_on", query)
 
 
+def in_use_of(model: str) -> list[Lead]:
+    """Return the way to have a model served to programs, if it is not yet. Raises StorageError if that can't be read."""
+    if client().serving.state(model) is not None:
+        return []
+    return [Lead("Let programs and colleagues use it", "models", "api", {"model": model, "view": "serve"})]
+
+
 def path_line(progress: Progress | None) -> str:
     """Return the way from photos to a model as a line of words: done, next, still to come."""
     step = "import" if progress is None else {"watch": "train"}.get(progress.next, progress.next)

@@ -309,6 +309,16 @@ def test_a_queue_can_be_opened_by_its_address_and_its_end_is_said(store: Store, 
     assert clients.client().annotation.pending(NAME) == {}
 
 
+def test_the_end_of_a_queue_leads_on_once_its_labels_are_in_a_version(store: Store, ids: list[str]) -> None:
+    clients.client().datasets.add_to_review(NAME, [ids[4]], "blurred?")
+    clients.client().annotation.name_classes(NAME, ["ant"])
+    test = page(queue="review")
+    press(test, "ant")
+    assert "next-annotate-0" not in button_keys(test)
+    press(test, "Finish")
+    assert "next-annotate-0" in button_keys(test)
+
+
 def test_an_image_can_be_opened_by_its_address(store: Store, ids: list[str]) -> None:
     assert "7 of 12" in words(page(image=ids[7]))
 

@@ -83,6 +83,7 @@ def test_explain_opens_the_image_that_the_address_names(store: Store, trained: T
     test = show("explain", run=trained.run_id, image=image_id)
     assert not test.error
     assert str(row["path"]) in words(test) and f"**{row['predicted']}**" in words(test)
+    assert {"next-explain-0", "next-explain-1"} <= set(button_keys(test))  # to the mistakes, to other photos
 
 
 def test_explain_compares_the_predicted_class_and_the_label_of_a_mistake(store: Store, trained: Trained) -> None:
@@ -218,6 +219,7 @@ def test_somebody_explains_an_image_and_predicts_photos(
     page.goto(f"{up.url}/predict?run={trained.run_id}")
     page.locator("input.pick-files").set_input_files([archive, photos[-1]])
     expect(page.get_by_text("All (6)")).to_be_visible()
+    expect(page.get_by_role("button", name="Register it as a model")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_text("Download as CSV").click()
     assert len(Path(os.fspath(download.value.path())).read_text().splitlines()) == 7

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.client import client
 from app.client.datasets import DatasetVersion
+from app.components.next_steps import next_for_dataset
 from app.components.page import count, go, guarded, plain, show_error
 from workflows.errors import FieldguideError, ImageError
 
@@ -88,6 +89,8 @@ def labeller(session: Session, hot: Sequence[str]) -> None:
             _through(session)
             with head:
                 _progress(session, len(pending))
+            if not pending:
+                next_for_dataset(session.dataset, "annotate")
             return
         classes = client().annotation.classes(version)
         image = session.ids[session.place]

@@ -8,6 +8,7 @@ from app.client import client
 from app.client.annotation import queue_ids, queues
 from app.client.datasets import DatasetVersion
 from app.components.address import bind
+from app.components.next_steps import next_for_dataset
 from app.components.page import Action, count, empty_state, go, guarded, header, pick_dataset
 from app.views.annotate.labelling import Session, hot_classes, labeller
 
@@ -34,6 +35,7 @@ def main() -> None:
                 "This queue is empty.",
                 Action("Show the photos", do=lambda: go("data", dataset=name), icon="photo_library"),
             )
+            next_for_dataset(name, "annotate")
             return
         labeller(session, hot)
 

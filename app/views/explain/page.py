@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components.answering import asking, pick_answerer
+from app.components.next_steps import Lead, mistakes_of, next_steps
 from app.components.page import empty_state, guarded, header
 from app.views.explain.answer import explanation
 from app.views.explain.subject import choose_stored, choose_upload
@@ -39,6 +40,8 @@ def main() -> None:
             return
         with asking(run, "explain"):
             explanation(run, chosen)
+            query = {answerer.parameter: answerer.value}
+            next_steps([mistakes_of(run), Lead("Use it on new photos", "predict", "image_search", query)], "explain")
 
 
 main()

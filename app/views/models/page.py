@@ -7,7 +7,7 @@ import streamlit as st
 from app.client import client
 from app.components.address import change_address, pick_view
 from app.components.choosing import choose_another
-from app.components.next_steps import Lead, next_steps
+from app.components.next_steps import Lead, in_use_of, next_steps
 from app.components.page import Action, empty_state, guarded, header
 from app.views.models.decision import decisions_panel
 from app.views.models.overview import model_table, register_form, say_what_was_done
@@ -84,8 +84,9 @@ def _next(name: str, view: str) -> None:
     if not client().schedules.of_model(name):
         leads.append(Lead("Schedule its retraining", "schedules", "schedule", {"model": name}))
         words = "No schedule keeps it up to date with new photos yet."
-    if view != "serve" and client().serving.state(name) is None:
-        leads.append(Lead("Let programs and colleagues use it", "models", "api", {"model": name, "view": "serve"}))
+    if view != "serve":
+        with guarded():
+            leads += in_use_of(name)
     if leads:
         next_steps(leads, "models", words)
 

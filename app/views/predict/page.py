@@ -9,9 +9,10 @@ from app.client import client
 from app.client.drops import MAX_PHOTO_BYTES, Predicting
 from app.client.inference import ServerDown
 from app.client.uploads import Batch
-from app.components.answering import asking, pick_answerer, server_down
+from app.components.answering import Answerer, asking, pick_answerer, server_down
 from app.components.asking_first import stop_button
 from app.components.lists import whole_list
+from app.components.next_steps import Lead, in_use_of, next_steps
 from app.components.page import count, guarded, header, plain
 from app.components.uploads import drop_zone
 from app.views.predict.predicted import predictions_panel
@@ -43,6 +44,19 @@ def main() -> None:
         _outcome(job)
         if job.results:
             predictions_panel(job)
+            _next(chosen)
+
+
+def _next(answerer: Answerer) -> None:
+    """Lead on to what comes after one's own look at the predictions: others use the model, once it is one."""
+    if answerer.parameter == "model":
+        leads = in_use_of(answerer.value)
+    elif client().models.of_run(answerer.run_id):
+        leads = []
+    else:
+        leads = [Lead("Register it as a model", "models", "inventory_2", {"run": answerer.run_id})]
+    if leads:
+        next_steps(leads, "predict")
 
 
 def _job(run_id: str, batch: Batch | None) -> Predicting | None:
