@@ -26,6 +26,7 @@ from workflows.store.files import (
     free_bytes,
     read_json,
     read_table,
+    remove_temporaries,
     sha256_of,
     to_plain,
     undo_defuse,
@@ -68,6 +69,21 @@ def test_kill_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(target)], check=False)
     assert done.returncode == -9
     assert target.read_bytes() == b"old"
+    others = [tmp_path / name for name in (".note.tmp", "file.0123abcd.tmp", ".file.bin", ".file.0123abcg.tmp.bin")]
+    for path in others:
+        path.touch()
+    assert len(list(tmp_path.iterdir())) == 2 + len(others)
+    remove_temporaries(tmp_path.parent)
+    assert sorted(tmp_path.iterdir()) == sorted([target, *others])
+
+
+@pytest.mark.parametrize("name", ["a", ".hidden", "two.dots.json", "line\nbreak.json", "x" * 200 + ".json", "花.pt"])
+def test_every_temporary_name_is_known_again(name: str, tmp_path: Path) -> None:
+    with atomic_path(tmp_path / name) as temporary:
+        temporary.touch()
+        remove_temporaries(tmp_path)
+        assert not temporary.exists()
+        temporary.touch()
 
 
 def test_full_disk_is_said_in_words_and_keeps_the_old_file(small_disk: Path) -> None:

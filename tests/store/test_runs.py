@@ -210,6 +210,27 @@ def test_killed_run_is_found_and_can_live_again(store: Store) -> None:
         assert again.started_at == record.started_at
 
 
+def test_half_written_files_of_a_killed_life_are_removed(store: Store) -> None:
+    killed_while_writing = """
+        import os, signal, sys
+        from workflows.store.files import atomic_path
+        from workflows.store.store import Store
+        store = Store()
+        with store.runs.alive(sys.argv[1]), atomic_path(store.run_folder(sys.argv[1]).model.card) as half:
+            half.write_bytes(b"half")
+            print("alive", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run = store.runs.create("dead", {})
+    folder = store.run_folder(run.run_id)
+    with living_process(run.run_id, killed_while_writing) as process:
+        process.wait()
+    assert len(list(folder.model.path.iterdir())) == 1
+    assert store.runs.reconcile() == [run.run_id]
+    with store.runs.alive(run.run_id):
+        assert not list(folder.model.path.iterdir())
+
+
 def test_forked_children_do_not_keep_a_dead_run_alive(store: Store) -> None:
     """Loader processes share their parent's open files, and may outlive it for a while."""
     program = """

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ _WORDS = {
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name or folder."),
 }
 
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\..*)?", re.DOTALL)  # as :func:`atomic_path` names them
+
 # A cell that starts with one of these may be run as a formula by a spreadsheet (the OWASP list).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -59,7 +62,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path` to write to; it takes the place of `path` if the body succeeds.
 
     The temporary name keeps the suffix, because many writers choose their format by it. Missing parent
-    folders are made.
+    folders are made. A writer that is killed leaves its temporary file: see :func:`remove_temporaries`.
 
     Raises:
         StorageError: the disk is full, read-only or refuses; the old file is untouched.
@@ -74,6 +77,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
             flush_to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what killed writers of :func:`atomic_path` left anywhere below `folder`, in which nobody may be writing.
+
+    Raises StorageError if the disk refuses.
+    """
+    with storage_errors(folder, "clean"):
+        for path in folder.rglob(".*.tmp*"):
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def flush_to_disk(path: Path) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from workflows.errors import RunError, StorageError
 from workflows.state import RUN_STATES, State
 from workflows.store.database import Database
-from workflows.store.files import storage_errors, to_plain, write_atomic
+from workflows.store.files import remove_temporaries, storage_errors, to_plain, write_atomic
 from workflows.store.locks import FileLock
 from workflows.store.marks import Mark, MarkRecords
 from workflows.store.names import slug
@@ -215,7 +215,7 @@ class RunRecords:
         """Be the living process of a run for the body: hold its lock, be recorded, beat every 5 seconds.
 
         The record goes to `running`; its end state is left to the body. A request to cancel that an
-        earlier life of the run left behind is dropped.
+        earlier life of the run left behind is dropped, and so are its half-written files.
 
         Raises:
             RunError: unknown run, or another process is alive in it.
@@ -230,6 +230,7 @@ class RunRecords:
         try:
             if before.state != State.PENDING:
                 self._forget_wishes(run_id)
+            remove_temporaries(self.folder(run_id).path)  # of an earlier life that was killed
             record = self._begin(before)
             with self._heart(run_id):
                 yield record
