@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +123,68 @@ def test_decoding_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"h7\.png"):
         open_pixels(table, (tmp_path / "photos").joinpath, SquareTransform(32, "crop"), tmp_path / "cache")
     assert list((tmp_path / "cache" / "pixels").iterdir()) == []
+
+
+DECODING = """
+    import sys, time
+    from pathlib import Path
+    import pandas as pd
+    from workflows.data.pixels import SquareTransform, open_pixels
+
+    place, size = Path(sys.argv[1]), int(sys.argv[2])
+
+    def locate(sha256: str) -> Path:
+        print("decoding", flush=True)
+        time.sleep(0.05 if size == 32 else 60)
+        return place / "photos" / sha256
+
+    open_pixels(pd.read_parquet(place / "table"), locate, SquareTransform(size, "crop"), place / "cache", threads=1)
+"""
+
+
+@contextmanager
+def decoding(place: Path, size: int) -> Iterator[subprocess.Popen[str]]:
+    """Another process that decodes the images of `place`: to 32 pixels within a second, to any other size for minutes."""
+    command = [sys.executable, "-c", textwrap.dedent(DECODING), str(place), str(size)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "decoding\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_two_processes_decode_once(tmp_path: Path) -> None:
+    table, waits = records(tmp_path / "photos"), []
+    table.to_parquet(tmp_path / "table")
+
+    def progress(stage: str, done: int, total: int, text: str = "") -> None:
+        waits.append((done, total, text))
+
+    with decoding(tmp_path, 32) as other:
+        pixels = open_pixels(table, forbidden, SquareTransform(32, "crop"), tmp_path / "cache", progress)
+        assert other.wait() == 0
+    assert len(pixels.rows) == len(table)
+    assert [(done, total) for done, total, _ in waits] == [(0, len(table))]
+    assert str(other.pid) in waits[0][2]
+
+
+def forbidden(sha256: str) -> Path:
+    raise AssertionError(f"{sha256} is decoded a second time")
+
+
+def test_half_decoded_images_of_killed_processes_are_removed_and_others_are_not(tmp_path: Path) -> None:
+    table = records(tmp_path / "photos")
+    table.to_parquet(tmp_path / "table")
+    cache = tmp_path / "cache" / "pixels"
+    with decoding(tmp_path, 48) as killed:
+        killed.kill()
+    left = set(cache.iterdir())
+    assert len(left) == 1
+    with decoding(tmp_path, 64):
+        (living,) = set(cache.iterdir())
+        assert living not in left
+        for _ in range(2):
+            open_pixels(table, (tmp_path / "photos").joinpath, SquareTransform(32, "crop"), tmp_path / "cache")
+        assert living.is_dir()
+    assert len(list(cache.iterdir())) == 2

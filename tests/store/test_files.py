@@ -81,6 +81,11 @@ def test_kill_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
 def test_every_temporary_name_is_known_again(name: str, tmp_path: Path) -> None:
     with atomic_path(tmp_path / name) as temporary:
         temporary.touch()
+        remove_temporaries(tmp_path, ["b", "two.json", "json", ""])
+        assert temporary.exists()
+        remove_temporaries(tmp_path, ["b", name])
+        assert not temporary.exists()
+        temporary.touch()
         remove_temporaries(tmp_path)
         assert not temporary.exists()
         temporary.touch()

@@ -29,6 +29,7 @@ from workflows.errors import StorageError
 from workflows.graph.settings import Square
 from workflows.progress import Progress, silent
 from workflows.store.files import free_bytes, write_json
+from workflows.store.locks import FileLock, hold
 
 FORMAT = 1
 """Part of every cache key: increment it when the pixels change."""
@@ -191,25 +192,43 @@ def _build(
     progress: Progress,
     threads: int,
 ) -> None:
-    """Write the cache under a temporary name, then rename: an incomplete cache is never opened."""
-    _check_room(ordered, transform, folder.parent)
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        rows = _decode_all(ordered, locate, transform, partial, progress, threads)
-        rows.to_parquet(partial / "rows.parquet", index=False)
-        write_json(partial / "about.json", _about(transform) | {"images": len(ordered)})
+    """Write the cache under a temporary name, then rename: an incomplete cache is never opened.
+
+    Of several processes that need the same cache one decodes, and the others wait for it.
+    """
+    with hold(_lock(folder), waiting=lambda holder: progress("decode photos", 0, len(ordered), holder)):
         if (folder / "rows.parquet").exists():
-            return  # another process was faster, and may be reading its files already
-        shutil.rmtree(folder, ignore_errors=True)  # left behind when the cache was emptied
-        partial.rename(folder)
-    except OSError as error:
-        raise StorageError(
-            f"The decoded photos can't be written to {folder.parent}: {error.strerror or error}"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            return  # another process has just made it
+        _remove_abandoned(folder)
+        _check_room(ordered, transform, folder.parent)
+        partial = folder.with_name(f"{folder.name}.partial")
+        partial.mkdir(parents=True)
+        try:
+            rows = _decode_all(ordered, locate, transform, partial, progress, threads)
+            rows.to_parquet(partial / "rows.parquet", index=False)
+            write_json(partial / "about.json", _about(transform) | {"images": len(ordered)})
+            shutil.rmtree(folder, ignore_errors=True)  # left behind when the cache was emptied
+            partial.rename(folder)
+        except OSError as error:
+            raise StorageError(
+                f"The decoded photos can't be written to {folder.parent}: {error.strerror or error}"
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _lock(folder: Path) -> Path:
+    return folder.parent.with_name("locks") / f"{folder.name}.lock"
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left half-decoded: of `folder`, whose lock is ours, and of those that nobody makes."""
+    for partial in folder.parent.glob("*.partial"):
+        other = partial.with_name(partial.name.split(".")[0])
+        lock = FileLock(_lock(other))
+        if other == folder or lock.acquire():
+            shutil.rmtree(partial, ignore_errors=True)
+            lock.release()
 
 
 def decoded_bytes(training: int, others: int, size: int) -> int:

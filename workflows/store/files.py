@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ _WORDS = {
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name or folder."),
 }
 
-_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\..*)?", re.DOTALL)  # as :func:`atomic_path` names them
+_TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}\.tmp(\..*|)", re.DOTALL)  # as :func:`atomic_path` names them
 
 # A cell that starts with one of these may be run as a formula by a spreadsheet (the OWASP list).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -79,14 +79,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what killed writers of :func:`atomic_path` left anywhere below `folder`, in which nobody may be writing.
+def remove_temporaries(folder: Path, names: Collection[str] = ()) -> None:
+    """Remove what killed writers of :func:`atomic_path` left anywhere below `folder`, of files called `names` or of all.
 
-    Raises StorageError if the disk refuses.
+    Nobody may be writing these files. Raises StorageError if the disk refuses.
     """
+    wanted = {(Path(name).stem[:40], Path(name).suffix) for name in names}
     with storage_errors(folder, "clean"):
         for path in folder.rglob(".*.tmp*"):
-            if _TEMPORARY.fullmatch(path.name):
+            found = _TEMPORARY.fullmatch(path.name)
+            if found and (not names or found.groups() in wanted):
                 path.unlink(missing_ok=True)
 
 

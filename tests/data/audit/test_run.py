@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +53,35 @@ def test_what_is_kept_is_made_again_where_it_can_not_be_used(store: Store, tmp_p
     made = audit(store, version)
     assert [finding.key for finding in made.findings] == [finding.key for finding in report.findings]
     assert (version.folder / SCORES_FILE).exists()
+
+
+def test_an_audit_removes_what_a_killed_one_left_and_nothing_else(store: Store, tmp_path: Path) -> None:
+    audited(store, photos(tmp_path / "set", cats=20, dogs=5))
+    version = get_version(store, "set")
+    left = [version.folder / name for name in (".audit.0123abcd.tmp.json", ".audit.0123abcd.tmp.parquet")]
+    written_by_others = version.folder / ".suspects.0123abcd.tmp.parquet"
+    for path in (*left, written_by_others):
+        path.touch()
+    audit(store, version, refresh=True)
+    assert written_by_others.exists() and not [path for path in left if path.exists()]
+
+
+def test_two_audits_at_once_look_once(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = audited(store, photos(tmp_path / "set", cats=20, dogs=5))
+    version = get_version(store, "set")
+    (version.folder / AUDIT_FILE).rename(tmp_path / AUDIT_FILE)
+    looks, look = [], run.audit_input
+
+    def slow(*arguments: Any) -> Any:
+        looks.append(arguments)
+        time.sleep(1.0)
+        return look(*arguments)
+
+    monkeypatch.setattr(run, "audit_input", slow)
+    with ThreadPoolExecutor() as threads:
+        reports = list(threads.map(lambda _: audit(store, version), range(3)))
+    assert len(looks) == 1
+    assert [each.findings for each in reports] == [report.findings] * 3
 
 
 def test_worst_comes_first_and_keys_are_unique(store: Store, tmp_path: Path) -> None:

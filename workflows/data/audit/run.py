@@ -16,7 +16,8 @@ from workflows.data.reports import load_report
 from workflows.data.version import REPORT_FILE, DatasetVersion
 from workflows.errors import StorageError
 from workflows.progress import Progress, silent
-from workflows.store.files import read_json, read_table, write_json, write_table
+from workflows.store.files import read_json, read_table, remove_temporaries, write_json, write_table
+from workflows.store.locks import hold
 from workflows.store.store import Store
 
 AUDIT_VERSION = 5
@@ -47,6 +48,17 @@ def audit(store: Store, version: DatasetVersion, progress: Progress = silent, re
     stored = None if refresh else stored_audit(version)
     if stored is not None:
         return stored
+
+    def waiting(holder: str) -> None:
+        progress("audit", 0, len(CHECKS), holder)
+
+    with hold(store.locks_folder / f"audit-{version.name}-{version.number}.lock", waiting=waiting):
+        stored = None if refresh else stored_audit(version)  # another process may just have written it
+        remove_temporaries(version.folder, (SCORES_FILE, AUDIT_FILE))  # of an audit that was killed
+        return stored or _audit(store, version, progress)
+
+
+def _audit(store: Store, version: DatasetVersion, progress: Progress) -> AuditReport:
     started = time.monotonic()
     given = audit_input(store, version, progress)
     findings: list[Finding] = []
