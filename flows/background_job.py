@@ -49,7 +49,7 @@ def main() -> int:
 
 def retrain(store: Store, _jobs: BackgroundJobs, job: BackgroundJob, progress: Progress) -> str:
     """Retrain a model; return the decision's id."""
-    from flows.deciding import retrain_now
+    from flows.local import retrain_now
     from workflows.requests import RetrainSettings
 
     settings = RetrainSettings.model_validate(job.request)
@@ -59,7 +59,7 @@ def retrain(store: Store, _jobs: BackgroundJobs, job: BackgroundJob, progress: P
 
 def tune(store: Store, jobs: BackgroundJobs, job: BackgroundJob, progress: Progress) -> str:
     """Tune a workflow; return the tuning's id."""
-    from flows.searching import tune_now
+    from flows.local import tune_now
     from workflows.requests import TuneRequest
     from workflows.tuning.study import open_tuning
     from workflows.tuning.tune import begin_tuning

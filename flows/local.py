@@ -1,4 +1,7 @@
-"""Runs a training in this process: what `fieldguide train` and Python programs call."""
+"""Training, retraining and tuning in this process, until the end: what the command line and Python programs call.
+
+Each is a Prefect flow, run against the configured server or one that lives as long as the call.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.caller import Caller, caller
 from flows.runtime import ServerError, loopback_works, prefect_api, server_is_configured
@@ -15,10 +18,16 @@ from flows.signals import stoppable
 from workflows.errors import RunCancelled, RunError
 from workflows.pipeline import create_run, run_pipeline
 from workflows.progress import Progress, silent
-from workflows.requests import TrainRequest
+from workflows.requests import RetrainSettings, TrainRequest
 from workflows.state import State
+from workflows.store.models import DecisionRecord
 from workflows.store.run_result import RunResult
 from workflows.store.store import Store
+
+if TYPE_CHECKING:
+    from workflows.tuning.study import Tuning  # optuna: only where somebody tunes
+
+Answer = TypeVar("Answer")
 
 # What a training imports anyway takes seconds; it is done while the embedded server starts.
 SLOW_IMPORTS = ("flows.training", "workflows.training.trainer", "workflows.backbones.yolov8.network")
@@ -128,3 +137,80 @@ def _result(store: Store, run_id: str) -> RunResult:
     if not result:
         raise RunError(f"Run {run_id} ended without a result.", f"Resume it: fieldguide runs resume {run_id}")
     return result
+
+
+def retrain_now(
+    store: Store,
+    model: str,
+    trigger: str = "by hand",
+    settings: RetrainSettings | None = None,
+    progress: Progress = silent,
+    decision_id: str | None = None,
+) -> DecisionRecord:
+    """Retrain a model as a Prefect flow, and return the decision.
+
+    With the `decision_id` of an interrupted retraining, resume it.
+
+    Raises FieldguideError; its subclass shows what went wrong.
+    """
+    chosen = decision_id or store.models.new_decision_id(model)
+
+    def as_flow() -> None:
+        from flows.retraining import retrain
+
+        retrain(model, trigger, settings, chosen)
+
+    def without_prefect() -> None:
+        from workflows.retraining.retrain import retrain
+
+        retrain(store, model, trigger, settings, decision_id=chosen, progress=progress)
+
+    _with_or_without_prefect(store, progress, "flows.retraining", as_flow, without_prefect)
+    decision = store.models.decision(chosen)
+    if decision is None:
+        raise RunError(f"The retraining of {model} ended without a decision.", "Run it again; nothing was promoted.")
+    return decision
+
+
+def tune_now(store: Store, tuning: Tuning, progress: Progress = silent, worker: int = 0) -> dict[str, Any]:
+    """Work on a tuning as a Prefect flow until its budget is spent, and return its result.
+
+    Raises FieldguideError; its subclass shows what went wrong.
+    """
+
+    def as_flow() -> dict[str, Any]:
+        from flows.tuning import tune
+
+        result: dict[str, Any] = tune(study_id=tuning.study_id, worker=worker)
+        return result
+
+    def without_prefect() -> dict[str, Any]:
+        from workflows.tuning.tune import refit, work
+
+        work(tuning, progress, worker)
+        return refit(tuning, progress)
+
+    return tuning.result() or _with_or_without_prefect(store, progress, "flows.tuning", as_flow, without_prefect)
+
+
+def _with_or_without_prefect(
+    store: Store, progress: Progress, module: str, flow: Callable[[], Answer], otherwise: Callable[[], Answer]
+) -> Answer:
+    """Run a flow against the configured server, or one for the duration of this call, and return its answer.
+
+    Args:
+        store: passed to the flow.
+        progress: called with its progress.
+        module: the flow's module, which takes seconds to import; it is imported while the server starts.
+        flow: calls the flow.
+        otherwise: does the same without Prefect, where not even this machine can talk to itself.
+    """
+    if not server_is_configured() and not loopback_works():
+        progress("prefect", 0, 1, "the loopback interface is down: this is not shown in Prefect")
+        return otherwise()
+    token = caller.set(Caller(store, progress))
+    try:
+        with prefect_api(meanwhile=lambda: importlib.import_module(module)):
+            return flow()
+    finally:
+        caller.reset(token)

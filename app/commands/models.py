@@ -277,7 +277,7 @@ def retrain(model: ModelArgument, options: Options, as_json: AsJson = False) -> 
     out = Output(as_json)
     settings = request_of(RetrainSettings, options)
     from app.progress_bars import ProgressBars
-    from flows.deciding import retrain_now
+    from flows.local import retrain_now
     from workflows.store.store import Store
 
     store = Store()

@@ -55,7 +55,7 @@ def serve(
             )
         _studio(out, run, (host or HOST, port or None), studio, stop)
         return
-    from workflows.serving.limits import Settings
+    from workflows.serving.limits import ServerSettings
     from workflows.serving.listening import is_loopback, open_socket, read_token
     from workflows.serving.naming import is_model, run_resolver
     from workflows.store.store import Store
@@ -73,10 +73,10 @@ def serve(
     run_id = run_resolver(store)(run)
     listener = open_socket(host, PORT if port is None else port)
     # beyond loopback the server's host names are unknown here; the token protects it instead
-    hosts = Settings.hosts if loopback else ()
+    hosts = ServerSettings.hosts if loopback else ()
     # a model's name stays a name: a new champion answers as soon as it is promoted
     served = run if is_model(store, run) else run_id
-    settings = Settings(run=served, pinned=True, token=token, hosts=hosts, device=device)
+    settings = ServerSettings(run=served, pinned=True, token=token, hosts=hosts, device=device)
 
     def ready(address: str) -> None:
         needs = " Requests need the token." if token else ""

@@ -53,7 +53,7 @@ def tune(
         tuning = open_tuning(store, resume)
     out.note(f"Tuning {tuning.study_id}; if it is interrupted: fieldguide tune --resume {tuning.study_id}")
     from app.progress_bars import ProgressBars
-    from flows.searching import tune_now
+    from flows.local import tune_now
 
     with ProgressBars(out) as bars:
         result = tune_now(store, tuning, bars, worker)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import httpx
 
-from workflows.serving.limits import Limits, Settings
+from workflows.serving.limits import Limits, ServerSettings
 from workflows.serving.listening import open_socket
 from workflows.serving.server import address_of, serve
 from workflows.store.store import Store
@@ -35,7 +35,7 @@ CLIENTS = (1, 4, 16, 32)
 def served(home: Path, run: str, limits: Limits, device: str) -> Iterator[str]:
     """Serve a run from a thread of this process for the body; yield the address."""
     listener, ready = open_socket("127.0.0.1", 0), threading.Event()
-    settings = Settings(run=run, device=device, limits=limits)
+    settings = ServerSettings(run=run, device=device, limits=limits)
     work = threading.Thread(target=serve, args=(Store(home), settings, listener, lambda _: ready.set()), daemon=True)
     work.start()
     ready.wait()

@@ -15,7 +15,7 @@ from tests.tiny import CLASSES, TrainedRun
 from workflows.data.images import read_rgb
 from workflows.inference.model import load_model
 from workflows.serving.api import create_app
-from workflows.serving.limits import Settings
+from workflows.serving.limits import ServerSettings
 from workflows.store.files import write_json
 from workflows.targets.calibration import Calibration
 from workflows.training.network import logits_of
@@ -35,7 +35,7 @@ def calibrated(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def web(calibrated: TrainedRun) -> Iterator[TestClient]:
-    settings = Settings(run=calibrated.run_id, device="cpu")
+    settings = ServerSettings(run=calibrated.run_id, device="cpu")
     with TestClient(create_app(calibrated.store, settings), base_url="http://127.0.0.1") as client:
         yield client
 

@@ -16,9 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from app import web_server
 from workflows.serving import api
 from workflows.serving.host_check import HostCheck, Refusal
-from workflows.serving.limits import Settings
+from workflows.serving.limits import ServerSettings
 
-HOSTS = (*Settings.hosts, "*.studio.example")
+HOSTS = (*ServerSettings.hosts, "*.studio.example")
 SERVERS = pytest.mark.parametrize(
     ("headers", "refuse"),
     [(web_server.HEADERS, web_server.refusal), (api.HEADERS, api.refusal)],

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from workflows.errors import FieldguideError, UsageError
-from workflows.serving.limits import Settings
+from workflows.serving.limits import ServerSettings
 from workflows.serving.listening import is_loopback, open_socket, read_token
 from workflows.serving.naming import run_resolver
 from workflows.store.store import Store
@@ -38,14 +38,14 @@ def main() -> int:
         store, listener = Store(), open_socket(chosen.host, chosen.port)
         if chosen.pinned:
             _check(store, chosen.run)
-        settings = Settings(
+        settings = ServerSettings(
             run=chosen.run,
             pinned=chosen.pinned,
             studio=not chosen.pinned,
             token=token,
             device=chosen.device,
             # beyond loopback the names of this machine are unknown here; the token protects it instead
-            hosts=Settings.hosts if loopback else (),
+            hosts=ServerSettings.hosts if loopback else (),
         )
         from workflows.serving.server import serve  # PyTorch: after everything that may be wrong
 

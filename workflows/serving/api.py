@@ -47,7 +47,7 @@ from workflows.serving.describing import describe
 from workflows.serving.explaining import Wanted
 from workflows.serving.host_check import HostCheck, Refusal
 from workflows.serving.intake import OPEN_PATHS, Intake, refuse
-from workflows.serving.limits import Settings
+from workflows.serving.limits import ServerSettings
 from workflows.serving.naming import Resolve
 from workflows.serving.service import Photo, Service
 from workflows.serving.traffic import Traffic
@@ -118,7 +118,7 @@ HEADERS = (
 )
 
 
-def create_app(store: Store, settings: Settings, resolve: Resolve | None = None) -> HostCheck:
+def create_app(store: Store, settings: ServerSettings, resolve: Resolve | None = None) -> HostCheck:
     """Return the inference server as an ASGI application, host check included."""
 
     @asynccontextmanager

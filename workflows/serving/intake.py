@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workflows.serving.limits import MEGABYTE, Settings
+from workflows.serving.limits import MEGABYTE, ServerSettings
 
 OPEN_PATHS = ("/health", "/docs", "/openapi.json")
 """What may be seen without a token: it says nothing about models or images."""
@@ -22,7 +22,7 @@ OPEN_PATHS = ("/health", "/docs", "/openapi.json")
 class Intake:
     """Asks for the token, and counts bodies."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app, self._settings = app, settings
         self._in_flight = 0
 

@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """The settings of the server.
 
     Attributes:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from workflows.serving.api import create_app
-from workflows.serving.limits import Settings
+from workflows.serving.limits import ServerSettings
 from workflows.serving.listening import url_of
 from workflows.store.store import Store
 
@@ -30,7 +30,7 @@ def address_of(listener: socket.socket) -> str:
 
 def serve(
     store: Store,
-    settings: Settings,
+    settings: ServerSettings,
     listener: socket.socket,
     ready: Callable[[str], None],
     ends_with: int | None = None,

@@ -33,7 +33,7 @@ from workflows.serving.answers import (
 )
 from workflows.serving.batching import Batcher
 from workflows.serving.explaining import Wanted, explain_square, layers_of
-from workflows.serving.limits import MEGABYTE, Settings
+from workflows.serving.limits import MEGABYTE, ServerSettings
 from workflows.serving.naming import Resolve, registered, run_resolver
 from workflows.serving.neighbours import Neighbourhoods, embed
 from workflows.serving.predictor_cache import PredictorCache
@@ -50,7 +50,7 @@ Photo = tuple[str, Callable[[], bytes]]
 class Service:
     """Serves the models of one store. Create it inside a running event loop."""
 
-    def __init__(self, store: Store, settings: Settings, resolve: Resolve | None = None) -> None:
+    def __init__(self, store: Store, settings: ServerSettings, resolve: Resolve | None = None) -> None:
         """Prepare to serve.
 
         Args:
